@@ -1,0 +1,204 @@
+"""The other half of the tables: history, runs, files, events, the audit log and the change feed."""
+
+from sqlalchemy import (
+    ARRAY,
+    BigInteger,
+    Boolean,
+    CheckConstraint,
+    Column,
+    Date,
+    Identity,
+    Index,
+    Integer,
+    LargeBinary,
+    PrimaryKeyConstraint,
+    Table,
+    Text,
+    UniqueConstraint,
+    text,
+)
+from sqlalchemy.dialects.postgresql import JSONB
+
+from adapters.postgres.columns import (
+    FALSE,
+    ZERO,
+    id_of,
+    instant,
+    metadata,
+    number,
+    of,
+    of_user,
+    one_of,
+    words,
+)
+from domain.history import SnapshotSource
+from domain.sync import SyncScope, SyncStatus, SyncTrigger
+
+ACTIVE = text("status IN ('QUEUED', 'RUNNING')")
+
+balance_snapshots = Table(
+    "balance_snapshots",
+    metadata,
+    id_of("user_id"),
+    id_of("account_id"),
+    instant("at", null=False),
+    id_of("id"),
+    number("balance", null=False),
+    words("currency"),
+    number("available_balance"),
+    number("holdings_value"),
+    number("cash_value"),
+    words("source"),
+    id_of("run_id", null=True),
+    PrimaryKeyConstraint("user_id", "account_id", "at"),
+    of("accounts", "account_id"),
+    one_of("source", SnapshotSource),
+    Index("ix_balance_snapshots_run", "user_id", "run_id"),
+)
+
+
+def _counts(prefix: str) -> list[Column[object]]:
+    kinds = ("created", "updated", "unchanged", "removed", "quarantined")
+    return [
+        Column(f"{prefix}_{kind}", Integer(), nullable=False, server_default=ZERO) for kind in kinds
+    ]
+
+
+sync_runs = Table(
+    "sync_runs",
+    metadata,
+    id_of("user_id"),
+    id_of("id"),
+    id_of("link_id"),
+    words("trigger"),
+    words("status"),
+    Column("scopes", ARRAY(Text()), nullable=False),
+    Column("since", Date()),
+    Column("until", Date()),
+    Column("force", Boolean(), nullable=False, server_default=FALSE),
+    Column("account_keys", ARRAY(Text())),
+    instant("queued_at", null=False),
+    instant("started_at"),
+    instant("finished_at"),
+    instant("touched_at", null=False),
+    words("step", null=True),
+    number("progress", null=False),
+    *_counts("accounts"),
+    *_counts("holdings"),
+    *_counts("transactions"),
+    Column("read_accounts", Integer(), nullable=False, server_default=ZERO),
+    Column("failed_accounts", Integer(), nullable=False, server_default=ZERO),
+    words("error_code", null=True),
+    words("error_message", null=True),
+    Column("error_retry_after_s", Integer()),
+    Column("attempts", Integer(), nullable=False, server_default=ZERO),
+    words("cursor", null=True),
+    Column("cancel_asked", Boolean(), nullable=False, server_default=FALSE),
+    PrimaryKeyConstraint("user_id", "id"),
+    of("links", "link_id"),
+    one_of("trigger", SyncTrigger),
+    one_of("status", SyncStatus),
+    one_of("step", SyncScope, null=True),
+    Index("ix_sync_runs_link", "user_id", "link_id", "id"),
+    Index("ux_sync_runs_active", "user_id", "link_id", unique=True, postgresql_where=ACTIVE),
+    Index("ix_sync_runs_stalled", "touched_at", postgresql_where=ACTIVE),  # for a door
+)
+
+quarantine = Table(
+    "quarantine",
+    metadata,
+    id_of("user_id"),
+    id_of("run_id"),
+    id_of("id"),
+    words("kind"),
+    words("reason"),
+    words("raw"),
+    Column("line", Integer()),
+    words("account_key", null=True),
+    PrimaryKeyConstraint("user_id", "run_id", "id"),
+    of("sync_runs", "run_id"),
+    one_of("kind", SyncScope),
+)
+
+import_files = Table(
+    "import_files",
+    metadata,
+    id_of("user_id"),
+    id_of("id"),
+    id_of("run_id"),
+    words("name"),
+    Column("digest", LargeBinary(), nullable=False),
+    Column("size", Integer(), nullable=False),
+    instant("received_at", null=False),
+    Column("sealed_content", LargeBinary()),
+    PrimaryKeyConstraint("user_id", "id"),
+    of("sync_runs", "run_id"),
+    UniqueConstraint("user_id", "run_id", name="uq_import_files_run"),
+)
+
+import_changes = Table(
+    "import_changes",
+    metadata,
+    id_of("user_id"),
+    id_of("run_id"),
+    Column("seq", BigInteger(), Identity(always=True)),
+    words("kind"),
+    id_of("row_id"),
+    Column("before", JSONB()),
+    Column("version", BigInteger(), nullable=False),
+    PrimaryKeyConstraint("user_id", "run_id", "seq"),
+    of("sync_runs", "run_id"),
+    CheckConstraint("kind IN ('account', 'holding', 'transaction')", name="kind"),
+)
+
+tombstones = Table(
+    "tombstones",
+    metadata,
+    id_of("user_id"),
+    words("kind"),
+    id_of("id"),
+    Column("data_version", BigInteger(), nullable=False),
+    PrimaryKeyConstraint("user_id", "kind", "id"),
+    of_user(),
+    Index("ix_tombstones_version", "user_id", "data_version"),
+)
+
+events = Table(
+    "events",
+    metadata,
+    id_of("user_id"),
+    Column("seq", BigInteger(), Identity(always=True)),
+    words("name"),
+    instant("at", null=False),
+    Column("facts", JSONB(), nullable=False),
+    instant("relayed_at"),
+    PrimaryKeyConstraint("user_id", "seq"),
+    of_user(),
+    Index("ix_events_waiting", "seq", postgresql_where=text("relayed_at IS NULL")),  # for a door
+)
+
+# No foreign key: what was done stays on record when the user is gone, and attempts by nobody
+# carry the nil UUID.
+audit_log = Table(
+    "audit_log",
+    metadata,
+    id_of("user_id"),
+    Column("seq", BigInteger(), Identity(always=True)),
+    instant("at", null=False),
+    words("action"),
+    words("outcome"),
+    words("resource", null=True),
+    words("ip_address", null=True),
+    words("detail", null=True),
+    PrimaryKeyConstraint("user_id", "seq"),
+    CheckConstraint("outcome IN ('ATTEMPTED', 'SUCCEEDED', 'FAILED')", name="outcome"),
+)
+
+casbin_rules = Table(
+    "casbin_rules",
+    metadata,
+    words("role"),
+    words("object"),
+    words("action"),
+    PrimaryKeyConstraint("role", "object", "action"),
+)

@@ -1,0 +1,319 @@
+"""Statement files: preview, import, take back."""
+
+import asyncio
+import hashlib
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import TypeVar
+from uuid import UUID
+
+from domain.accounts import Account, AccountId
+from domain.commands.links import login_key, provider_of
+from domain.commands.pages import store_page
+from domain.commands.running import RunSync, file_context, run_sync
+from domain.commands.sync import enqueue
+from domain.errors import Conflict, ErrorCode, InvalidInput, UnreadableFile
+from domain.handling import command
+from domain.holdings import Holding, HoldingId
+from domain.identity import Actor, Permission, new_id
+from domain.imports import (
+    FILE_BYTES_MAX,
+    IN_REQUEST_BYTES_MAX,
+    ImportFile,
+    ImportPreview,
+    PreviewedAccount,
+    Statement,
+    pages_of,
+)
+from domain.links import Link, LinkId, LinkStatus, alias
+from domain.merging import Merge
+from domain.ports import App
+from domain.storage import Change, Work
+from domain.sync import Page, RunId, SyncCounts, SyncRun, SyncStatus, SyncTrigger
+from domain.transactions import Transaction, TransactionId
+
+T = TypeVar("T")
+
+NAME_MAX = 255
+FILE = ("input", "file")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImportStatement:
+    actor: Actor
+    provider_slug: str
+    file: bytes = field(repr=False)
+    file_name: str
+    alias: str | None
+    dry_run: bool
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Imported:
+    """A run, and the accounts of the statement once it has ended; or with `dry_run` a preview."""
+
+    run: SyncRun | None = None
+    account_ids: Sequence[AccountId] = ()
+    preview: ImportPreview | None = None
+
+
+@command("statement.import", permits=Permission.WRITE_DATA)
+async def import_statement(app: App, cmd: ImportStatement) -> Imported:
+    """Import a statement: up to 2 MB at once, above that by a worker.
+
+    Raises:
+        UnreadableFile: too large, empty, or not a statement (with the line, where there is one).
+        NotFound, Conflict, InvalidInput: no such provider, not offered, or it reads no files.
+    """
+    provider = provider_of(app, cmd.provider_slug)
+    if not provider.info.takes_files:
+        raise InvalidInput(f"{provider.info.name} takes no files", field=("input", "provider"))
+    said_alias = alias(cmd.alias)
+    statement = await _read(app, cmd.file)
+    if cmd.dry_run:
+        return Imported(preview=await _preview(app, cmd, statement))
+    async with app.begin(cmd, last=len(cmd.file) > IN_REQUEST_BYTES_MAX) as work:
+        await work.users.get(lock=True)
+        link = await _free_link(app, work, cmd, statement, said_alias)
+        run = await _queue(app, work, cmd, link)
+    if len(cmd.file) > IN_REQUEST_BYTES_MAX:
+        return Imported(run=run)
+    done = await run_sync(app, RunSync(actor=cmd.actor, run_id=run.id, worker=new_id(), at=cmd.at))
+    async with app.begin(cmd) as work:
+        by_key = await work.accounts.by_key(link.id)
+    ids = [by_key[a.key].id for a in statement.accounts if a.key in by_key]
+    return Imported(run=done, account_ids=[*dict.fromkeys(ids)])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UndoImport:
+    actor: Actor
+    run_id: RunId
+    at: datetime
+
+
+@command("statement.undo", permits=Permission.WRITE_DATA)
+async def undo_import(app: App, cmd: UndoImport) -> SyncRun:
+    """Take back what an import wrote; what was changed or confirmed since by another stays.
+
+    Raises NotFound, and Conflict where the run is no import, is not over, or was undone before.
+    """
+    async with app.begin(cmd) as work:
+        await work.users.get(lock=True)
+        run = await work.runs.get(cmd.run_id, lock=True)
+        if run.trigger is not SyncTrigger.IMPORT:
+            raise Conflict("this run was not an import", field=("runId",))
+        if not run.status.is_terminal:
+            raise Conflict("this import is still under way", field=("runId",))
+        if run.status is SyncStatus.CANCELLED:
+            raise Conflict("this import was taken back already", field=("runId",))
+        await _take_back(work, run)
+        run = run.cancelled(cmd.at)
+        await work.runs.save(run)
+    return run
+
+
+async def _read(app: App, file: bytes) -> Statement:
+    if len(file) > FILE_BYTES_MAX:
+        raise UnreadableFile(
+            f"a statement has at most {FILE_BYTES_MAX // 2**20} MiB",
+            field=FILE,
+            code=ErrorCode.FILE_TOO_LARGE,
+        )
+    if not file.strip():
+        raise UnreadableFile("the file is empty", field=FILE)
+    try:
+        return await asyncio.to_thread(app.read_statement, file)
+    except UnreadableFile as refusal:
+        refusal.field = FILE
+        raise
+
+
+async def _free_link(
+    app: App, work: Work, cmd: ImportStatement, statement: Statement, said_alias: str | None
+) -> Link:
+    """The link that this institution's files feed. Raises Conflict while one is being imported."""
+    institution = statement.institution or "Unknown institution"
+    name = "".join(c for c in institution.casefold() if c.isalnum())
+    key = login_key(app, cmd.actor.user_id, cmd.provider_slug, name)
+    link = await work.links.by_login(cmd.provider_slug, key)
+    if link is None:
+        link = Link(
+            id=LinkId(new_id()),
+            user_id=cmd.actor.user_id,
+            provider_slug=cmd.provider_slug,
+            status=LinkStatus.PENDING,
+            created_at=cmd.at,
+            alias=said_alias,
+            login=key,
+            institution=institution,
+        ).connected(at=cmd.at)
+        await work.links.add(link)
+    elif said_alias is not None and said_alias != link.alias:
+        link = replace(link, alias=said_alias)
+        await work.links.save(link)
+    if (active := await work.runs.active(link.id)) is not None:
+        raise Conflict(
+            "another file of this institution is being imported",
+            existing=("SyncRun", active.id),
+        )
+    return link
+
+
+async def _queue(app: App, work: Work, cmd: ImportStatement, link: Link) -> SyncRun:
+    run = SyncRun(
+        id=RunId(new_id()),
+        user_id=cmd.actor.user_id,
+        link_id=link.id,
+        trigger=SyncTrigger.IMPORT,
+        status=SyncStatus.QUEUED,
+        queued_at=cmd.at,
+    )
+    if len(cmd.file) > IN_REQUEST_BYTES_MAX:
+        await enqueue(work, run)
+    else:
+        await work.runs.add(run)
+    await work.imports.add(
+        ImportFile(
+            id=new_id(),
+            run_id=run.id,
+            name=cmd.file_name[:NAME_MAX],
+            digest=hashlib.sha256(cmd.file).digest(),
+            size=len(cmd.file),
+            received_at=cmd.at,
+            content=app.vault.seal(cmd.file, context=file_context(run)),
+        )
+    )
+    return run
+
+
+# ── preview ─────────────────────────────────────────────────────────────────
+
+
+class _RollBack(Exception):
+    """Nothing of a preview stays."""
+
+
+@asynccontextmanager
+async def _never_kept(app: App, cmd: ImportStatement) -> AsyncIterator[Work]:
+    try:
+        async with app.begin(cmd, last=False) as work:
+            yield work
+            raise _RollBack  # noqa: TRY301 - it leaves the unit of work, that is its purpose
+    except _RollBack:
+        return
+
+
+async def _preview(app: App, cmd: ImportStatement, statement: Statement) -> ImportPreview:
+    """What importing would do: it is done, and rolled back."""
+    previewed: list[PreviewedAccount] = []
+    async with _never_kept(app, cmd) as work:
+        await work.users.get(lock=True)
+        link = await _free_link(app, work, cmd, statement, None)
+        run = await _queue(app, work, cmd, link)
+        first, *_ = pages_of(statement)
+        known = await work.accounts.by_key(link.id)
+        before = {a.id for a in known.values()}
+        await store_page(app, work, link=link, run=run, page=first, at=cmd.at)
+        created = await _created(work, run)
+        by_key = await work.accounts.by_key(link.id)
+        for received in statement.accounts:
+            account = by_key[received.key]
+            holdings, transactions = await _of_account(
+                app, work, link, run, statement, received.key, cmd.at
+            )
+            days = [t.date for t in statement.transactions if t.account_key == received.key]
+            previewed.append(
+                PreviewedAccount(
+                    name=account.name,
+                    mask=account.mask,
+                    type=account.type,
+                    balance=received.balance,
+                    is_new=account.id not in before and account.id in created,
+                    transactions=transactions,
+                    holdings=holdings,
+                    since=min(days, default=statement.since),
+                    until=max(days, default=statement.until),
+                )
+            )
+    return ImportPreview(
+        institution=statement.institution,
+        accounts=previewed,
+        unreadable=statement.unreadable,
+    )
+
+
+async def _created(work: Work, run: SyncRun) -> set[AccountId]:
+    changes = await work.imports.changes(run.id)
+    return {AccountId(c.id) for c in changes if c.kind == "account" and c.before is None}
+
+
+async def _of_account(
+    app: App,
+    work: Work,
+    link: Link,
+    run: SyncRun,
+    statement: Statement,
+    key: str,
+    at: datetime,
+) -> tuple[SyncCounts, SyncCounts]:
+    _, *pages = pages_of(statement)
+    holdings = transactions = SyncCounts()
+    for page in pages:
+        part: Page = replace(
+            page,
+            holdings=[h for h in page.holdings if h.account_key == key],
+            holdings_complete=[k for k in page.holdings_complete if k == key],
+            transactions=[t for t in page.transactions if t.account_key == key],
+        )
+        stored = await store_page(app, work, link=link, run=run, page=part, at=at)
+        holdings += stored.holdings
+        transactions += stored.transactions
+    return holdings, transactions
+
+
+# ── taking back ─────────────────────────────────────────────────────────────
+
+
+async def _take_back(work: Work, run: SyncRun) -> None:
+    changes = await work.imports.changes(run.id)
+
+    async def of(kind: str) -> list[Change]:
+        return await _untouched(work, kind, [c for c in changes if c.kind == kind])
+
+    transactions = await of("transaction")
+    made = [TransactionId(c.id) for c in transactions if c.before is None]
+    confirmed = await work.transactions.named_by_others(run.link_id, made)
+    await work.transactions.delete([id for id in made if id not in confirmed])
+    await work.transactions.write(_restored(transactions, Transaction))
+    holdings = await of("holding")
+    await work.holdings.delete([HoldingId(c.id) for c in holdings if c.before is None])
+    await work.holdings.write(_restored(holdings, Holding))
+    await work.history.delete_of_run(run.id)
+    accounts = await of("account")
+    await work.accounts.write(_restored(accounts, Account))
+    made_accounts = [AccountId(c.id) for c in accounts if c.before is None]
+    emptied = await work.accounts.emptied(made_accounts)
+    current = await work.accounts.by_id(made_accounts)
+    await work.accounts.delete(
+        [a.id for a in current if a.id in emptied and set(a.link_ids) <= {run.link_id}]
+    )
+    await work.imports.forget(run.id)
+
+
+async def _untouched(work: Work, kind: str, changes: Sequence[Change]) -> list[Change]:
+    """One change a row, from its state before the import; rows written since by others are out."""
+    first: dict[UUID, Change] = {}
+    last: dict[UUID, int] = {}
+    for change in changes:  # the latest first
+        last.setdefault(change.id, change.version)
+        first[change.id] = change
+    current = await work.imports.versions(kind, list(first))
+    return [change for id, change in first.items() if current.get(id) == last[id]]
+
+
+def _restored(changes: Sequence[Change], kind: type[T]) -> Merge[T]:
+    return Merge(updated=[c.before for c in changes if isinstance(c.before, kind)])

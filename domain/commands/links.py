@@ -1,0 +1,230 @@
+"""Linking providers: connect or mend, change, disconnect."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+
+from domain.commands.sync import queue_run
+from domain.errors import Conflict, ErrorCode, InvalidInput, NotFound, RateLimited
+from domain.events import Event, EventName
+from domain.handling import command
+from domain.identity import UNSET, Actor, Maybe, Permission, UserId, new_id
+from domain.links import (
+    AuthMethod,
+    Link,
+    LinkId,
+    LinkStatus,
+    ProviderInfo,
+    alias,
+    sync_every_s,
+)
+from domain.ports import App, Provider
+from domain.storage import Work
+from domain.sync import Login, SyncScope, SyncTrigger
+
+CREDENTIAL_MAX = 8_192  # characters of one value
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConnectProvider:
+    """With `link_id` that link is mended. Exactly one of the three ways is given."""
+
+    actor: Actor
+    provider_slug: str
+    link_id: LinkId | None
+    alias: str | None
+    credentials: Mapping[str, str] | None = field(repr=False)
+    nothing: bool | None
+    oauth: bool
+    at: datetime
+
+
+@command("link.connect", permits=Permission.WRITE_LINKS)
+async def connect_provider(app: App, cmd: ConnectProvider) -> Link:
+    """Link a login at a provider and queue its first sync, or mend a link and keep its accounts.
+
+    Raises:
+        NotFound: no such provider, or no such link.
+        InvalidInput: not this provider's way to connect, or credentials of another form.
+        Conflict: the same login is linked already (`existing`), or the provider is not offered.
+        CredentialsRejected, ProviderUnavailable: as the provider says.
+        RateLimited: too many attempts.
+    """
+    said_alias = alias(cmd.alias)
+    verdict = await app.limits.take(f"user:{cmd.actor.user_id}", app.limit_settings.connect)
+    if not verdict.allowed:
+        wait = int(verdict.retry_after_s) + 1
+        raise RateLimited(f"too many attempts; try again in {wait} s", retry_after_s=wait)
+    provider = provider_of(app, cmd.provider_slug)
+    credentials = _credentials(provider.info, cmd)
+    login = await provider.connect(credentials, cmd.at)  # no transaction is open meanwhile
+    key = login_key(app, cmd.actor.user_id, cmd.provider_slug, login.identity)
+    async with app.begin(cmd) as work:
+        await work.users.get(lock=True)
+        link = await _link(work, cmd, key, said_alias, login)
+        sealed = app.vault.seal(
+            json.dumps(dict(login.credentials)).encode(), context=credentials_context(link)
+        )
+        await work.links.save_credentials(link.id, sealed)
+        await queue_run(
+            work, link, trigger=SyncTrigger.CONNECT, scopes=frozenset(SyncScope), at=cmd.at
+        )
+        work.record(link_event(EventName.LINK_CONNECTED, link, cmd.at))
+    return link
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UpdateLink:
+    actor: Actor
+    link_id: LinkId
+    alias: Maybe[str]
+    sync_every_s: Maybe[int]
+    at: datetime
+
+
+@command("link.update", permits=Permission.WRITE_LINKS)
+async def update_link(app: App, cmd: UpdateLink) -> Link:
+    """Raises NotFound, InvalidInput, and Conflict where the link was disconnected."""
+    async with app.begin(cmd) as work:
+        await work.users.get(lock=True)
+        link = await work.links.get(cmd.link_id, lock=True)
+        if link.status is LinkStatus.DISCONNECTED:
+            raise Conflict("this link was disconnected", code=ErrorCode.LINK_NOT_ACTIVE)
+        changed = link
+        if cmd.alias is not UNSET:
+            changed = replace(changed, alias=alias(cmd.alias))
+        if cmd.sync_every_s is not UNSET:
+            changed = replace(changed, sync_every_s=sync_every_s(cmd.sync_every_s))
+        if changed != link:
+            await work.links.save(changed)
+    return changed
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Disconnect:
+    actor: Actor
+    link_id: LinkId
+    delete_data: bool
+    at: datetime
+
+
+@command("link.disconnect", permits=Permission.WRITE_LINKS)
+async def disconnect(app: App, cmd: Disconnect) -> Link:
+    """Shred the credentials and stop syncing; with `delete_data` also delete what only it fed.
+
+    Raises NotFound. Disconnecting twice changes nothing more.
+    """
+    async with app.begin(cmd) as work:
+        await work.users.get(lock=True)
+        link = await work.links.get(cmd.link_id, lock=True)
+        if (run := await work.runs.active(link.id)) is not None:
+            await work.runs.save(run.cancelled(cmd.at))
+        if cmd.delete_data:
+            accounts = (await work.accounts.by_key(link.id)).values()
+            await work.accounts.delete([a.id for a in accounts if a.link_ids == (link.id,)])
+            await work.accounts.unlink(link.id)
+        if link.status is LinkStatus.DISCONNECTED:
+            return link
+        await work.links.shred_credentials(link.id)
+        link = replace(link.disconnected(), lease=None)
+        await work.links.save(link)
+        work.record(link_event(EventName.LINK_DISCONNECTED, link, cmd.at))
+    return link
+
+
+def provider_of(app: App, slug: str) -> Provider:
+    """Raises NotFound (PROVIDER_UNKNOWN), Conflict (PROVIDER_DISABLED)."""
+    provider = app.providers.get(slug)
+    if provider is None:
+        raise NotFound(
+            "there is no such provider",
+            field=("input", "provider"),
+            code=ErrorCode.PROVIDER_UNKNOWN,
+        )
+    if not provider.info.enabled:
+        raise Conflict(
+            f"{provider.info.name} is not offered here",
+            field=("input", "provider"),
+            code=ErrorCode.PROVIDER_DISABLED,
+        )
+    return provider
+
+
+def login_key(app: App, user_id: UserId, slug: str, identity: str) -> str:
+    """What one login of one user at one provider is known by, without telling it."""
+    return app.vault.fingerprint(f"{slug}\n{identity}", context=b"login|" + user_id.bytes)
+
+
+def credentials_context(link: Link) -> bytes:
+    """What sealed credentials are bound to: they open for no other user and no other link."""
+    return b"credentials|" + link.user_id.bytes + link.id.bytes
+
+
+def link_event(name: EventName, link: Link, at: datetime) -> Event:
+    return Event(name=name, user_id=link.user_id, at=at, facts={"link": str(link.id)})
+
+
+async def _link(
+    work: Work, cmd: ConnectProvider, key: str, said_alias: str | None, login: Login
+) -> Link:
+    existing = await work.links.by_login(cmd.provider_slug, key)
+    if existing is not None and existing.id != cmd.link_id:
+        raise Conflict(
+            "this login is linked already",
+            existing=("Link", existing.id),
+            field=("input", "using"),
+        )
+    if cmd.link_id is None:
+        link = Link(
+            id=LinkId(new_id()),
+            user_id=cmd.actor.user_id,
+            provider_slug=cmd.provider_slug,
+            status=LinkStatus.PENDING,
+            created_at=cmd.at,
+            alias=said_alias,
+            login=key,
+            institution=login.institution,
+        ).connected(at=cmd.at, expire_at=login.expire_at)
+        await work.links.add(link)
+        return link
+    link = await work.links.get(cmd.link_id, lock=True)
+    if link.provider_slug != cmd.provider_slug:
+        raise InvalidInput(f"that link is to {link.provider_slug}", field=("input", "provider"))
+    mended = replace(
+        link.connected(at=cmd.at, expire_at=login.expire_at),
+        login=key,
+        alias=said_alias or link.alias,
+    )
+    await work.links.save(mended)
+    return mended
+
+
+def _credentials(info: ProviderInfo, cmd: ConnectProvider) -> Mapping[str, str]:
+    """What the provider is given, checked for form."""
+    using = ("input", "using")
+    if AuthMethod.FILE_IMPORT in info.auth_methods:
+        raise InvalidInput("this provider is linked by importing a statement", field=using)
+    if cmd.oauth and AuthMethod.OAUTH2 not in info.auth_methods:
+        raise InvalidInput(f"{info.name} does not connect by OAuth", field=(*using, "oauth"))
+    if cmd.nothing is not None:
+        if not cmd.nothing or AuthMethod.NONE not in info.auth_methods:
+            raise InvalidInput("this provider needs credentials", field=(*using, "nothing"))
+        return {}
+    given = cmd.credentials or {}
+    fields = {f.name: f for f in info.credential_fields}
+    for name, value in given.items():
+        if name not in fields:
+            expected = ", ".join(fields) or "none"
+            raise InvalidInput(
+                f"there is no credential {name[:40]!r}; expected: {expected}",
+                field=(*using, "credentials"),
+            )
+        if not value or len(value) > CREDENTIAL_MAX:
+            raise InvalidInput(
+                f"{name} has 1 to {CREDENTIAL_MAX} characters", field=(*using, "credentials")
+            )
+    missing = [f.name for f in fields.values() if f.required and f.name not in given]
+    if missing:
+        raise InvalidInput(f"missing: {', '.join(missing)}", field=(*using, "credentials"))
+    return given

@@ -1,0 +1,184 @@
+"""Balance history: snapshots as they were seen, and series of points made from them."""
+
+from bisect import bisect_right
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta
+from decimal import Decimal
+from enum import Enum
+from typing import NewType
+from uuid import UUID
+from zoneinfo import ZoneInfo
+
+from domain.accounts import AccountId
+from domain.errors import BadQuery
+from domain.money import Money, percent
+
+SnapshotId = NewType("SnapshotId", UUID)
+
+YEARS_MAX = 10
+POINTS_MAX = 10_000
+DEFAULT_SPAN = timedelta(days=365)
+
+
+class Interval(Enum):
+    RAW = "RAW"
+    DAY = "DAY"
+    WEEK = "WEEK"
+    MONTH = "MONTH"
+
+
+class SnapshotSource(Enum):
+    ACCOUNT_SYNC = "ACCOUNT_SYNC"
+    HOLDINGS_SYNC = "HOLDINGS_SYNC"
+    FILE_IMPORT = "FILE_IMPORT"
+    MANUAL = "MANUAL"
+    BACKFILL = "BACKFILL"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BalanceSnapshot:
+    """What an account was worth at an instant; a debt is negative."""
+
+    id: SnapshotId
+    account_id: AccountId
+    at: datetime
+    balance: Money
+    source: SnapshotSource
+    available_balance: Money | None = None
+    holdings_value: Money | None = None
+    cash_value: Money | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BalancePoint:
+    """One point of an account's series; `change` is to the point before it."""
+
+    account_id: AccountId
+    at: datetime
+    balance: Money
+    source: SnapshotSource
+    available_balance: Money | None = None
+    holdings_value: Money | None = None
+    cash_value: Money | None = None
+    change: Money | None = None
+    change_percent: Decimal | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Span:
+    """Days, both inclusive, in the viewer's time zone."""
+
+    since: date
+    until: date
+    zone: ZoneInfo
+
+    @property
+    def begins(self) -> datetime:
+        return datetime.combine(self.since, time.min, self.zone).astimezone(UTC)
+
+    @property
+    def ends(self) -> datetime:
+        """The first instant after the last day."""
+        day = self.until + timedelta(days=1)
+        return datetime.combine(day, time.min, self.zone).astimezone(UTC)
+
+
+def span_of(since: date | None, until: date | None, *, today: date, zone: ZoneInfo) -> Span:
+    """One year up to today by default. Raises BadQuery: reversed, or over YEARS_MAX years."""
+    until = today if until is None else until
+    if until.year < 1900 or (since is not None and since.year < 1900) or until.year > 9990:
+        raise BadQuery("from and to lie after the year 1899 and before the year 9991")
+    since = until - DEFAULT_SPAN if since is None else since
+    if since > until:
+        raise BadQuery("from is after to")
+    if until - since > timedelta(days=366 * YEARS_MAX):
+        raise BadQuery(f"a history is at most {YEARS_MAX} years long")
+    return Span(since=since, until=until, zone=zone)
+
+
+def labels(span: Span, interval: Interval) -> list[date]:
+    """The day that labels each interval: itself, an ISO week's Sunday, a month's last day."""
+    found: list[date] = []
+    day = span.since
+    while day <= span.until:
+        label = _label(day, interval)
+        found.append(label)
+        day = label + timedelta(days=1)
+    return found
+
+
+def series(
+    snapshots: Sequence[BalanceSnapshot], span: Span, interval: Interval, *, today: date
+) -> list[BalancePoint]:
+    """One account's points, oldest first; the last known value is carried forward.
+
+    `snapshots` are the account's, oldest first, with the last one before the span where there is
+    one. No point is made before the first snapshot or after `today`.
+    """
+    if interval is Interval.RAW:
+        inside = [s for s in snapshots if span.begins <= s.at < span.ends]
+        before = [s for s in snapshots if s.at < span.begins][-1:]
+        return list(_points(((s.at, s) for s in inside), before[0] if before else None))
+    times = [s.at for s in snapshots]
+    known: list[tuple[datetime, BalanceSnapshot]] = []
+    for label in labels(span, interval):
+        if _label(today, interval) < label:
+            break
+        last = min(label, span.until)
+        index = bisect_right(times, _end_of(last, span.zone)) - 1
+        if index >= 0:
+            known.append((datetime.combine(label, time.min, span.zone), snapshots[index]))
+    before = [s for s in snapshots if s.at < span.begins][-1:]
+    return list(_points(known, before[0] if before else None))
+
+
+def values_at(
+    snapshots: Sequence[BalanceSnapshot], days: Sequence[date], zone: ZoneInfo
+) -> list[Money | None]:
+    """What the account was last known to be worth at the end of each day; None before the first."""
+    times = [s.at for s in snapshots]
+    found: list[Money | None] = []
+    for day in days:
+        index = bisect_right(times, _end_of(day, zone)) - 1
+        found.append(snapshots[index].balance if index >= 0 else None)
+    return found
+
+
+def _points(
+    known: Iterable[tuple[datetime, BalanceSnapshot]], before: BalanceSnapshot | None
+) -> Iterator[BalancePoint]:
+    previous = before
+    for at, snapshot in known:
+        change = None
+        if previous is not None and previous.balance.currency == snapshot.balance.currency:
+            change = snapshot.balance - previous.balance
+        yield BalancePoint(
+            account_id=snapshot.account_id,
+            at=at,
+            balance=snapshot.balance,
+            source=snapshot.source,
+            available_balance=snapshot.available_balance,
+            holdings_value=snapshot.holdings_value,
+            cash_value=snapshot.cash_value,
+            change=change,
+            change_percent=percent(change.amount, previous.balance.amount)
+            if change is not None and previous is not None
+            else None,
+        )
+        previous = snapshot
+
+
+def _label(day: date, interval: Interval) -> date:
+    if interval is Interval.WEEK:
+        return day + timedelta(days=7 - day.isoweekday())
+    if interval is Interval.MONTH:
+        following = (day.replace(day=1) + timedelta(days=32)).replace(day=1)
+        return following - timedelta(days=1)
+    return day
+
+
+def _end_of(day: date, zone: ZoneInfo) -> datetime:
+    """The last instant of a day, as datetimes can tell it."""
+    following = datetime.combine(day + timedelta(days=1), time.min, zone)
+    return following.astimezone(UTC) - timedelta(microseconds=1)

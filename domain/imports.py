@@ -1,0 +1,130 @@
+"""Statement files: what one says, normalised, and the record of its import."""
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from decimal import Decimal
+from uuid import UUID
+
+from domain.accounts import AccountType
+from domain.money import Money
+from domain.sync import (
+    Page,
+    ReceivedAccount,
+    ReceivedHolding,
+    ReceivedTransaction,
+    RunId,
+    SyncCounts,
+    SyncScope,
+    Unreadable,
+)
+
+FILE_BYTES_MAX = 10 * 1024 * 1024
+IN_REQUEST_BYTES_MAX = 2 * 1024 * 1024
+ROWS_A_PAGE = 1_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Statement:
+    """What a file says. `since` and `until` are the days that it says it covers."""
+
+    institution: str | None
+    accounts: Sequence[ReceivedAccount]
+    holdings: Sequence[ReceivedHolding] = ()
+    holdings_complete: Sequence[str] = ()
+    transactions: Sequence[ReceivedTransaction] = ()
+    unreadable: Sequence[Unreadable] = ()
+    since: date | None = None
+    until: date | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImportFile:
+    """A file as it was received; `digest` is the SHA-256 of its bytes."""
+
+    id: UUID
+    run_id: RunId
+    name: str
+    digest: bytes
+    size: int
+    received_at: datetime
+    content: bytes | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PreviewedAccount:
+    name: str
+    mask: str | None
+    type: AccountType
+    balance: Money | None
+    is_new: bool
+    transactions: SyncCounts
+    holdings: SyncCounts
+    since: date | None
+    until: date | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImportPreview:
+    """What an import would do."""
+
+    institution: str | None
+    accounts: Sequence[PreviewedAccount]
+    unreadable: Sequence[Unreadable]
+
+
+def pages_of(statement: Statement, *, cursor: str | None = None) -> Iterator[Page]:
+    """The statement in parts of at most ROWS_A_PAGE transactions, after `cursor`.
+
+    The first page holds the accounts, the second their holdings, then come the transactions in
+    the order of the file; each cursor is the number of the page after it.
+    """
+    rows = statement.transactions
+    chunks = [rows[i : i + ROWS_A_PAGE] for i in range(0, len(rows), ROWS_A_PAGE)]
+    count = 2 + len(chunks)
+
+    def page(number: int) -> Page:
+        step = (SyncScope.ACCOUNTS, SyncScope.HOLDINGS)[number] if number < 2 else None
+        progress = Decimal(number + 1) / Decimal(count)
+        if step is SyncScope.ACCOUNTS:
+            return Page(
+                step=step,
+                progress=progress,
+                cursor="1",
+                accounts=statement.accounts,
+                unreadable=statement.unreadable,
+            )
+        if step is SyncScope.HOLDINGS:
+            return Page(
+                step=step,
+                progress=progress,
+                cursor="2",
+                holdings=statement.holdings,
+                holdings_complete=statement.holdings_complete,
+            )
+        return Page(
+            step=SyncScope.TRANSACTIONS,
+            progress=progress,
+            cursor=str(number + 1),
+            transactions=chunks[number - 2],
+        )
+
+    for number in range(int(cursor or 0), count):
+        yield page(number)
+
+
+def content_keys(rows: Sequence[tuple[str | None, date, Decimal, str]]) -> list[str]:
+    """Keys for rows whose provider's ids are not unique: id, date, amount and ordinal.
+
+    Each row is (provider's id, date, amount, text); the text counts only where there is no id.
+    Rows that are alike in all of it are told apart by their order in the file.
+    """
+    seen: Counter[str] = Counter()
+    keys: list[str] = []
+    for own, day, amount, text in rows:
+        name = own or f"~{' '.join(text.split()).casefold()}"
+        key = f"{name}|{day.isoformat()}|{amount.normalize():f}"
+        keys.append(f"{key}|{seen[key]}")
+        seen[key] += 1
+    return keys

@@ -1,0 +1,26 @@
+"""Merging what a provider says with what is stored: pure, and silent where nothing changed."""
+
+from domain.merging.accounts import merge_account
+from domain.merging.holdings import merge_holdings
+from domain.merging.merge import Merge
+from domain.merging.securities import SecurityOf, merge_securities
+from domain.merging.transactions import (
+    StoredTransactions,
+    TransactionMerge,
+    days_around,
+    merge_transactions,
+    remove_transactions,
+)
+
+__all__ = [
+    "Merge",
+    "SecurityOf",
+    "StoredTransactions",
+    "TransactionMerge",
+    "days_around",
+    "merge_account",
+    "merge_holdings",
+    "merge_securities",
+    "merge_transactions",
+    "remove_transactions",
+]

@@ -1,0 +1,97 @@
+"""Holdings: pages over all accounts or of each, their totals, and the securities held."""
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from domain.accounts import AccountId
+from domain.holdings import Holding, HoldingFilter, HoldingId, HoldingKey
+from domain.queries.pages import Page, within
+from domain.securities import Security, SecurityId
+from domain.storage import Reads
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HoldingPage(Page[Holding]):
+    """`account_id` is None for a page over all accounts that the filter allows."""
+
+    filter: HoldingFilter
+    account_id: AccountId | None = None
+
+
+def key_of(holding: Holding) -> HoldingKey:
+    security = holding.security
+    by = security.name if security.symbol is None else security.symbol
+    return HoldingKey(symbol=by, id=holding.id)
+
+
+async def holdings(
+    reads: Reads, filter: HoldingFilter, *, limit: int, after: HoldingKey | None
+) -> HoldingPage:
+    """By symbol, then id."""
+    rows: Sequence[Holding] = ()
+    if filter.account_ids != ():
+        rows = await reads.holdings(filter, limit=limit + 1, after=after)
+    return HoldingPage(
+        nodes=rows[:limit],
+        has_next=len(rows) > limit,
+        has_previous=after is not None,
+        filter=filter,
+    )
+
+
+async def holdings_of_accounts(
+    reads: Reads,
+    accounts: Sequence[AccountId],
+    filter: HoldingFilter,
+    *,
+    limit: int,
+    after: HoldingKey | None,
+) -> list[HoldingPage]:
+    """A page of each account, in one statement; the filter's own accounts intersect with it."""
+    of: dict[AccountId, list[Holding]] = defaultdict(list)
+    inside = replace(filter, account_ids=None)
+    if asked := within(accounts, filter.account_ids):
+        for row in await reads.holdings_of(asked, inside, limit=limit + 1, after=after):
+            of[row.account_id].append(row)
+    return [
+        HoldingPage(
+            nodes=of[id][:limit],
+            has_next=len(of[id]) > limit,
+            has_previous=after is not None,
+            filter=filter,
+            account_id=id,
+        )
+        for id in accounts
+    ]
+
+
+async def totals(reads: Reads, pages: Sequence[HoldingPage]) -> list[int]:
+    """How many holdings each page is a part of; a statement for each different filter."""
+    asked: dict[HoldingFilter, set[AccountId]] = defaultdict(set)
+    whole: dict[HoldingFilter, int] = {}
+    for page in pages:
+        if page.account_id is not None:
+            asked[page.filter].add(page.account_id)
+        elif page.filter not in whole:
+            none = page.filter.account_ids == ()
+            whole[page.filter] = 0 if none else await reads.count_holdings(page.filter)
+    counts: dict[tuple[HoldingFilter, AccountId | None], int] = {
+        (filter, None): count for filter, count in whole.items()
+    }
+    for filter, ids in asked.items():
+        if inside := within(sorted(ids), filter.account_ids):
+            found = await reads.count_holdings_of(inside, replace(filter, account_ids=None))
+            counts |= {(filter, id): count for id, count in found.items()}
+    return [counts.get((page.filter, page.account_id), 0) for page in pages]
+
+
+async def holdings_by_id(reads: Reads, ids: Sequence[HoldingId]) -> list[Holding | None]:
+    """Closed ones too."""
+    found = {h.id: h for h in await reads.holdings_by_id(list(dict.fromkeys(ids)))}
+    return [found.get(id) for id in ids]
+
+
+async def securities_by_id(reads: Reads, ids: Sequence[SecurityId]) -> list[Security | None]:
+    found = {s.id: s for s in await reads.securities_by_id(list(dict.fromkeys(ids)))}
+    return [found.get(id) for id in ids]

@@ -1,0 +1,53 @@
+"""Net worth, now and over time."""
+
+from datetime import date, datetime
+
+from domain import portfolio
+from domain.accounts import AccountId
+from domain.errors import BadQuery
+from domain.history import Interval, Span, labels, values_at
+from domain.money import Currency, Money
+from domain.portfolio import NetWorth, NetWorthPoint
+from domain.queries.history import snapshots_in
+from domain.queries.identity import today
+from domain.storage import Reads
+
+
+async def net_worth(reads: Reads, into: Currency | None, at: datetime) -> NetWorth:
+    """In the viewer's base currency by default."""
+    return portfolio.net_worth(await reads.accounts(), into=await _into(reads, into), at=at)
+
+
+async def net_worth_history(
+    reads: Reads, *, within: Span, interval: Interval, into: Currency | None, at: datetime
+) -> list[NetWorthPoint]:
+    """A point an interval up to today, labelled by the interval's last day.
+
+    Today's values are the balances that the accounts have now, so that a span that reaches today
+    ends with the net worth of now. Raises BadQuery: RAW.
+    """
+    if interval is Interval.RAW:
+        raise BadQuery("net worth has no RAW history: it adds up balances of different instants")
+    currency = await _into(reads, into)
+    day = await today(reads, at)
+    days = _until(labels(within, interval), day) if within.since <= day else []
+    accounts = [a for a in portfolio.counted(await reads.accounts()) if a.currency == currency]
+    known = await snapshots_in(reads, [a.id for a in accounts], within)
+    ends = [min(label, within.until) for label in days]
+    values: dict[AccountId, list[Money | None]] = {}
+    for account in accounts:
+        found = values_at(known.get(account.id, ()), ends, within.zone)
+        if days and ends[-1] >= day:
+            found[-1] = account.balance
+        values[account.id] = found
+    return portfolio.net_worth_points(accounts, days, values, into=currency)
+
+
+async def _into(reads: Reads, asked: Currency | None) -> Currency:
+    return (await reads.viewer()).base_currency if asked is None else asked
+
+
+def _until(days: list[date], today: date) -> list[date]:
+    """Up to the label of the interval that today is in."""
+    kept = [day for day in days if day < today]
+    return days[: len(kept) + 1]

@@ -1,0 +1,280 @@
+"""Storage: one snapshot to read from, one unit of work to write in, and the repositories of it."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Any, Protocol
+from uuid import UUID
+
+from domain.accounts import Account, AccountId
+from domain.events import Event
+from domain.history import BalanceSnapshot
+from domain.holdings import Holding, HoldingFilter, HoldingId, HoldingKey
+from domain.identity import Session, SessionId, User
+from domain.imports import ImportFile
+from domain.links import Link, LinkId, LinkStatus
+from domain.merging import Merge, StoredTransactions, TransactionMerge
+from domain.securities import Security, SecurityId
+from domain.sync import QuarantinedRow, RunId, SyncRun
+from domain.transactions import (
+    Transaction,
+    TransactionFilter,
+    TransactionId,
+    TransactionKey,
+    TransactionOrder,
+)
+
+# ── reading ─────────────────────────────────────────────────────────────────
+
+
+class Reads(Protocol):
+    """One snapshot of the viewer's own rows: everything read through it is of one instant.
+
+    Batch methods take keys and give what they found, in the order that each says; a key without
+    a row is simply not in the answer. `statements` counts what was sent, BEGIN and COMMIT left
+    out. All raise Unavailable while the database is away.
+    """
+
+    statements: int
+
+    async def viewer(self) -> User: ...
+    async def data_version(self) -> int: ...
+    async def links(self, ids: Sequence[LinkId] | None = None) -> Sequence[Link]:
+        """By `connected_at`, those never connected last, then id; all where `ids` is None."""
+
+    async def accounts(self) -> Sequence[Account]:
+        """All of the viewer's, inactive ones too, by name then id; read once a snapshot."""
+
+    async def holdings(
+        self, filter: HoldingFilter, *, limit: int, after: HoldingKey | None
+    ) -> Sequence[Holding]:
+        """By symbol (a security without one sorts by its name) then id."""
+
+    async def holdings_of(
+        self,
+        accounts: Sequence[AccountId],
+        filter: HoldingFilter,
+        *,
+        limit: int,
+        after: HoldingKey | None,
+    ) -> Sequence[Holding]:
+        """At most `limit` of each account, in one statement."""
+
+    async def holdings_by_id(self, ids: Sequence[HoldingId]) -> Sequence[Holding]: ...
+    async def count_holdings(self, filter: HoldingFilter) -> int: ...
+    async def count_holdings_of(
+        self, accounts: Sequence[AccountId], filter: HoldingFilter
+    ) -> Mapping[AccountId, int]: ...
+    async def securities_by_id(self, ids: Sequence[SecurityId]) -> Sequence[Security]: ...
+    async def transactions(
+        self,
+        filter: TransactionFilter,
+        order: TransactionOrder,
+        *,
+        limit: int,
+        after: TransactionKey | None,
+    ) -> Sequence[Transaction]:
+        """By date or signed amount, then id, in the order's direction."""
+
+    async def transactions_of(
+        self,
+        accounts: Sequence[AccountId],
+        filter: TransactionFilter,
+        order: TransactionOrder,
+        *,
+        limit: int,
+        after: TransactionKey | None,
+    ) -> Sequence[Transaction]:
+        """At most `limit` of each account, in one statement."""
+
+    async def transactions_by_id(self, ids: Sequence[TransactionId]) -> Sequence[Transaction]: ...
+    async def count_transactions(self, filter: TransactionFilter) -> int: ...
+    async def count_transactions_of(
+        self, accounts: Sequence[AccountId], filter: TransactionFilter
+    ) -> Mapping[AccountId, int]: ...
+    async def snapshots(
+        self, accounts: Sequence[AccountId], *, since: datetime, before: datetime, limit: int
+    ) -> Sequence[BalanceSnapshot]:
+        """Those in [since, before) and each account's last one earlier, by account then time."""
+
+    async def latest_snapshots(
+        self, accounts: Sequence[AccountId], *, count: int
+    ) -> Sequence[BalanceSnapshot]:
+        """The last `count` of each account, by account then time."""
+
+    async def runs_by_id(self, ids: Sequence[RunId]) -> Sequence[SyncRun]: ...
+    async def runs(
+        self, link_id: LinkId | None, *, limit: int, after: RunId | None
+    ) -> Sequence[SyncRun]:
+        """The newest first."""
+
+    async def last_runs(self, links: Sequence[LinkId]) -> Mapping[LinkId, SyncRun]: ...
+    async def quarantine(
+        self, runs: Sequence[RunId], *, limit: int
+    ) -> Mapping[RunId, Sequence[QuarantinedRow]]: ...
+    async def close(self) -> None: ...
+
+
+# ── writing ─────────────────────────────────────────────────────────────────
+
+
+class Users(Protocol):
+    async def get(self, *, lock: bool = False) -> User:
+        """The one whose identity this unit of work has. Raises NotFound."""
+
+    async def add(self, user: User, password_hash: str) -> None:
+        """Raises Conflict where the address is taken."""
+
+    async def save(self, user: User) -> None: ...
+    async def save_password(self, password_hash: str) -> None: ...
+
+
+class Sessions(Protocol):
+    async def get(self, id: SessionId, *, lock: bool = False) -> Session | None: ...
+    async def live(self, at: datetime) -> Sequence[Session]:
+        """The one used longest ago first."""
+
+    async def add(self, session: Session) -> None: ...
+    async def save(self, session: Session) -> None: ...
+
+
+class Links(Protocol):
+    async def get(self, id: LinkId, *, lock: bool = False) -> Link:
+        """Raises NotFound."""
+
+    async def by_login(self, provider_slug: str, login: str) -> Link | None:
+        """A link that is not disconnected."""
+
+    async def list(self, statuses: Sequence[LinkStatus]) -> Sequence[Link]: ...
+    async def add(self, link: Link) -> None: ...
+    async def save(self, link: Link) -> None: ...
+    async def credentials(self, id: LinkId) -> bytes | None: ...
+    async def save_credentials(self, id: LinkId, sealed: bytes) -> None: ...
+    async def shred_credentials(self, id: LinkId) -> None: ...
+
+
+class Accounts(Protocol):
+    async def get(self, id: AccountId, *, lock: bool = False) -> Account:
+        """Raises NotFound."""
+
+    async def by_id(self, ids: Sequence[AccountId]) -> Sequence[Account]: ...
+    async def by_key(self, link_id: LinkId) -> Mapping[str, Account]:
+        """The link's accounts, by the provider's key."""
+
+    async def by_fingerprint(self, fingerprints: Sequence[str]) -> Mapping[str, Account]: ...
+    async def write(self, merge: Merge[Account]) -> None: ...
+    async def identify(
+        self, id: AccountId, *, fingerprint: str, sealed_number: bytes | None
+    ) -> None: ...
+    async def name(self, link_id: LinkId, keys: Mapping[str, AccountId]) -> None:
+        """From now on the link's provider calls these accounts by these keys."""
+
+    async def unlink(self, link_id: LinkId) -> None: ...
+    async def emptied(self, ids: Sequence[AccountId]) -> set[AccountId]:
+        """Those of them that hold no transaction and no holding any more."""
+
+    async def delete(self, ids: Sequence[AccountId]) -> None:
+        """With everything in them; a tombstone of each stays."""
+
+
+class Securities(Protocol):
+    async def all(self) -> Sequence[Security]: ...
+    async def write(self, merge: Merge[Security]) -> None: ...
+
+
+class Holdings(Protocol):
+    async def of_accounts(self, accounts: Sequence[AccountId]) -> Sequence[Holding]:
+        """Inactive ones too."""
+
+    async def write(self, merge: Merge[Holding]) -> None: ...
+    async def delete(self, ids: Sequence[HoldingId]) -> None: ...
+
+
+class Transactions(Protocol):
+    async def stored(
+        self,
+        link_id: LinkId,
+        keys: Sequence[tuple[AccountId, str]],
+        days: tuple[date, date] | None,
+    ) -> StoredTransactions: ...
+    async def write(self, merge: Merge[Transaction]) -> None: ...
+    async def name(self, link_id: LinkId, merge: TransactionMerge) -> None: ...
+    async def delete(self, ids: Sequence[TransactionId]) -> None:
+        """With their keys; a tombstone of each stays."""
+
+    async def named_by_others(
+        self, link_id: LinkId, ids: Sequence[TransactionId]
+    ) -> set[TransactionId]: ...
+
+
+class History(Protocol):
+    async def latest(
+        self, accounts: Sequence[AccountId]
+    ) -> Mapping[AccountId, BalanceSnapshot]: ...
+    async def add(self, snapshots: Sequence[BalanceSnapshot], *, run_id: RunId | None) -> int:
+        """How many were new: an account has one snapshot at an instant."""
+
+    async def delete_of_run(self, run_id: RunId) -> None: ...
+
+
+class Runs(Protocol):
+    async def get(self, id: RunId, *, lock: bool = False) -> SyncRun:
+        """Raises NotFound."""
+
+    async def active(self, link_id: LinkId) -> SyncRun | None:
+        """The queued or running one; a link has at most one."""
+
+    async def last_user_finish(self, link_id: LinkId) -> datetime | None: ...
+    async def add(self, run: SyncRun) -> None: ...
+    async def save(self, run: SyncRun) -> None: ...
+    async def quarantine(self, rows: Sequence[QuarantinedRow]) -> None: ...
+    async def quarantined(self, id: RunId) -> Sequence[QuarantinedRow]: ...
+    async def release(self, ids: Sequence[UUID]) -> None:
+        """These rows have been read after all."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Change:
+    """What an import did to one row. `before` is None where it made it."""
+
+    kind: str  # account, holding, transaction
+    id: UUID
+    before: Account | Holding | Transaction | None
+    version: int
+
+
+class Imports(Protocol):
+    async def add(self, file: ImportFile) -> None: ...
+    async def get(self, run_id: RunId) -> ImportFile | None: ...
+    async def shred(self, run_id: RunId) -> None:
+        """Forget the bytes; the record stays."""
+
+    async def remember(self, run_id: RunId, merges: Sequence[Merge[Any]]) -> None:
+        """What was written, so that it can be taken back."""
+
+    async def changes(self, run_id: RunId) -> Sequence[Change]:
+        """The latest first."""
+
+    async def forget(self, run_id: RunId) -> None: ...
+    async def versions(self, kind: str, ids: Sequence[UUID]) -> Mapping[UUID, int]:
+        """The data version of each row that still exists."""
+
+
+class Work(Protocol):
+    """One transaction, inside one user's identity: on a clean exit all of it commits, on an
+    exception none of it. Rows that are written carry the user's next data version."""
+
+    users: Users
+    sessions: Sessions
+    links: Links
+    accounts: Accounts
+    securities: Securities
+    holdings: Holdings
+    transactions: Transactions
+    history: History
+    runs: Runs
+    imports: Imports
+
+    def record(self, event: Event) -> None: ...
+    def later(self, job: str, *, key: str, payload: Mapping[str, str]) -> None:
+        """A job, enqueued as this commits; one of the same key that waits already is enough."""
