@@ -1,0 +1,159 @@
+"""OFX files written by hand, whole or by the piece. Nothing here was taken from a bank."""
+
+HEADER = """OFXHEADER:100
+DATA:OFXSGML
+VERSION:102
+SECURITY:NONE
+ENCODING:USASCII
+CHARSET:1252
+COMPRESSION:NONE
+OLDFILEUID:NONE
+NEWFILEUID:NONE
+"""
+XML_HEADER = """<?xml version="1.0" encoding="UTF-8"?>
+<?OFX OFXHEADER="200" VERSION="211" SECURITY="NONE" OLDFILEUID="NONE" NEWFILEUID="NONE"?>
+"""
+SIGN_ON = (
+    "<SIGNONMSGSRSV1><SONRS><STATUS><CODE>0<SEVERITY>INFO</STATUS>"
+    "<DTSERVER>20260110120000[0:GMT]<LANGUAGE>ENG<FI><ORG>B1<FID>10898</FI>"
+    "<INTU.BID>10898</SONRS></SIGNONMSGSRSV1>"
+)
+# What a Chase card QFX looks like: no blank line after the header, no closing tags on leaves, a
+# routing-free account, the purchase and its foreign fee under one FITID, negative = owed.
+CHASE_CARD = (
+    HEADER
+    + """<OFX><SIGNONMSGSRSV1><SONRS><STATUS><CODE>0<SEVERITY>INFO</STATUS>
+<DTSERVER>20260110120000[0:GMT]<LANGUAGE>ENG<FI><ORG>B1<FID>10898</FI><INTU.BID>10898</SONRS>
+</SIGNONMSGSRSV1>
+<CREDITCARDMSGSRSV1><CCSTMTTRNRS><TRNUID>1<STATUS><CODE>0<SEVERITY>INFO</STATUS>
+<CCSTMTRS><CURDEF>USD<CCACCTFROM><ACCTID>123456789-4242</CCACCTFROM>
+<BANKTRANLIST><DTSTART>20260101120000[0:GMT]<DTEND>20260110120000[0:GMT]
+<STMTTRN><TRNTYPE>DEBIT<DTPOSTED>20260105120000[0:GMT]<TRNAMT>-98.03
+<FITID>202601050000000000000000000001<NAME>CAF\u00c9 DE LA GARE<MEMO>PARIS &amp; LYON</STMTTRN>
+<STMTTRN><TRNTYPE>FEE<DTPOSTED>20260105120000[0:GMT]<TRNAMT>-2.94
+<FITID>202601050000000000000000000001<NAME>FOREIGN TRANSACTION FEE</STMTTRN>
+<STMTTRN><TRNTYPE>CREDIT<DTPOSTED>20260107120000[0:GMT]<TRNAMT>500.00
+<FITID>GEN20260107+0000500.00PAYMENT00000<NAME>Payment Thank You-Mobile</STMTTRN>
+</BANKTRANLIST><LEDGERBAL><BALAMT>-1234.56<DTASOF>20260110120000[0:GMT]</LEDGERBAL>
+<AVAILBAL><BALAMT>0<DTASOF>20260110120000[0:GMT]</AVAILBAL>
+</CCSTMTRS></CCSTMTTRNRS></CREDITCARDMSGSRSV1></OFX>
+"""
+)
+FULL_TRANSACTION = """<STMTTRN><TRNTYPE>CHECK</TRNTYPE>
+<DTPOSTED>20230909000000[+10:AEST]</DTPOSTED><DTUSER>20230908</DTUSER>
+<DTAVAIL>20230910</DTAVAIL><TRNAMT>+1,234.56</TRNAMT><FITID>F-1</FITID>
+<CORRECTFITID>F-0</CORRECTFITID><CORRECTACTION>REPLACE</CORRECTACTION><SRVRTID>S-1</SRVRTID>
+<CHECKNUM>319</CHECKNUM><REFNUM>R-7</REFNUM><SIC>5411</SIC><PAYEEID>P-9</PAYEEID>
+<PAYEE><NAME>Mill &amp; Sons</NAME><ADDR1>1 Weir Lane</ADDR1><ADDR2>Back yard</ADDR2>
+<CITY>Bath</CITY><STATE>SOM</STATE><POSTALCODE>BA1</POSTALCODE><COUNTRY>GBR</COUNTRY>
+<PHONE>555-0100</PHONE></PAYEE><EXTDNAME>Mill and Sons of Bath</EXTDNAME>
+<BANKACCTTO><BANKID>9</BANKID><ACCTID>778</ACCTID><ACCTTYPE>SAVINGS</ACCTTYPE></BANKACCTTO>
+<MEMO>Flour &#38; oats &lt;5 kg&gt;</MEMO>
+<ORIGCURRENCY><CURRATE>1.25</CURRATE><CURSYM>GBP</CURSYM></ORIGCURRENCY></STMTTRN>"""
+
+
+def transaction(**leaves: str) -> str:
+    """An STMTTRN in SGML; a leaf given as "" is written blank."""
+    written = {"TRNTYPE": "DEBIT", "DTPOSTED": "20260105", "TRNAMT": "-1.00", "FITID": "f1"}
+    body = "".join(f"<{tag}>{text}\n" for tag, text in (written | leaves).items())
+    return f"<STMTTRN>\n{body}</STMTTRN>\n"
+
+
+def statement(transactions: str, *, account: str = "1001", extra: str = "") -> str:
+    return (
+        "<STMTTRNRS><TRNUID>1<STATUS><CODE>0<SEVERITY>INFO</STATUS><STMTRS><CURDEF>USD"
+        f"<BANKACCTFROM><BANKID>021000021<ACCTID>{account}<ACCTTYPE>CHECKING</BANKACCTFROM>"
+        f"<BANKTRANLIST><DTSTART>20260101<DTEND>20260131\n{transactions}</BANKTRANLIST>"
+        f"<LEDGERBAL><BALAMT>10.00<DTASOF>20260131</LEDGERBAL>{extra}</STMTRS></STMTTRNRS>"
+    )
+
+
+def ofx(body: str, *, header: str = HEADER + "\n", sign_on: str = SIGN_ON) -> bytes:
+    return f"{header}<OFX>{sign_on}{body}</OFX>\n".encode()
+
+
+def bank(transactions: str, *, header: str = HEADER + "\n", extra: str = "") -> bytes:
+    """A whole file of one checking account."""
+    inside = statement(transactions, extra=extra)
+    return ofx(f"<BANKMSGSRSV1>{inside}</BANKMSGSRSV1>", header=header)
+
+
+def investment(transactions: str = "", *, positions: str = "", extra: str = "") -> bytes:
+    """A whole file of one brokerage account; `extra` stands beside the lists."""
+    return ofx(
+        "<INVSTMTMSGSRSV1><INVSTMTTRNRS><TRNUID>1<STATUS><CODE>0<SEVERITY>INFO</STATUS>"
+        "<INVSTMTRS><DTASOF>20260131160000[-5:EST]<CURDEF>USD<INVACCTFROM><BROKERID>broker.example"
+        "<ACCTID>B-77</INVACCTFROM>"
+        f"<INVTRANLIST><DTSTART>20260101<DTEND>20260131{transactions}</INVTRANLIST>"
+        f"<INVPOSLIST>{positions}</INVPOSLIST>{extra}</INVSTMTRS></INVSTMTTRNRS></INVSTMTMSGSRSV1>"
+    )
+
+
+def securities(entries: str) -> bytes:
+    return ofx(f"<SECLISTMSGSRSV1><SECLIST>{entries}</SECLIST></SECLISTMSGSRSV1>")
+
+
+def many(count: int) -> bytes:
+    """A checking account with `count` different transactions, as a bank would write them."""
+    return bank(
+        "".join(
+            f"<STMTTRN>\n<TRNTYPE>DEBIT\n<DTPOSTED>2025{i % 12 + 1:02}{i % 28 + 1:02}120000[0:GMT]\n"
+            f"<TRNAMT>-{i}.{i % 100:02}\n<FITID>2025{i:09}\n<NAME>SHOP &amp; CO {i}\n"
+            f"<MEMO>CARD PURCHASE {i}\n</STMTTRN>\n"
+            for i in range(count)
+        )
+    )
+
+
+_SECID = "<SECID><UNIQUEID>912810RW0<UNIQUEIDTYPE>CUSIP</SECID>"
+_TRAN = "<INVTRAN><FITID>{fitid}<DTTRADE>20260115160000[-5:EST]<DTSETTLE>20260117<MEMO>m</INVTRAN>"
+_TRADE = (
+    f"{_TRAN}{_SECID}<UNITS>{{units}}<UNITPRICE>25.635<COMMISSION>7.95<FEES>0.02<TAXES>0.10"
+    "<LOAD>0.5<TOTAL>{total}<SUBACCTSEC>CASH<SUBACCTFUND>MARGIN"
+)
+_BUY = f"<INVBUY>{_TRADE}</INVBUY>".format(fitid="{fitid}", units="100", total="-2571.45")
+_SELL = (
+    f"<INVSELL>{_TRADE}<WITHHOLDING>1.5<STATEWITHHOLDING>0.5<PENALTY>3<GAIN>12</INVSELL>"
+).format(fitid="{fitid}", units="-8", total="1089.30")
+# Each of the 20 investment aggregates once, with every field that the standard gives it.
+INVESTMENT_BODIES = {
+    "BUYSTOCK": f"{_BUY}<BUYTYPE>BUY",
+    "BUYMF": f"{_BUY}<BUYTYPE>BUY<RELFITID>r1",
+    "BUYDEBT": f"{_BUY}<ACCRDINT>3.21",
+    "BUYOPT": f"{_BUY}<OPTBUYTYPE>BUYTOOPEN<SHPERCTRCT>100",
+    "BUYOTHER": _BUY,
+    "SELLSTOCK": f"{_SELL}<SELLTYPE>SELLSHORT",
+    "SELLMF": f"{_SELL}<SELLTYPE>SELL<AVGCOSTBASIS>20.5<RELFITID>r1",
+    "SELLDEBT": f"{_SELL}<SELLREASON>MATURITY<ACCRDINT>3.21",
+    "SELLOPT": f"{_SELL}<OPTSELLTYPE>SELLTOOPEN<SHPERCTRCT>100<RELFITID>r1<RELTYPE>SPREAD"
+    "<SECURED>COVERED",
+    "SELLOTHER": _SELL,
+    "CLOSUREOPT": f"{_TRAN}{_SECID}<OPTACTION>ASSIGN<UNITS>2<SHPERCTRCT>100<SUBACCTSEC>CASH"
+    "<RELFITID>r1<GAIN>5",
+    "INCOME": f"{_TRAN}{_SECID}<INCOMETYPE>DIV<TOTAL>5.53<SUBACCTSEC>CASH<SUBACCTFUND>CASH"
+    "<TAXEXEMPT>N<WITHHOLDING>0.83",
+    "INVEXPENSE": f"{_TRAN}{_SECID}<TOTAL>-0.97<SUBACCTSEC>CASH<SUBACCTFUND>CASH",
+    "JRNLFUND": f"{_TRAN}<SUBACCTTO>MARGIN<SUBACCTFROM>CASH<TOTAL>250",
+    "JRNLSEC": f"{_TRAN}{_SECID}<SUBACCTTO>MARGIN<SUBACCTFROM>CASH<UNITS>10",
+    "MARGININTEREST": f"{_TRAN}<TOTAL>-12.34<SUBACCTFUND>MARGIN",
+    "REINVEST": f"{_TRAN}{_SECID}<INCOMETYPE>CGLONG<TOTAL>-14.47<SUBACCTSEC>CASH<UNITS>4.909"
+    "<UNITPRICE>2.9474<COMMISSION>0<TAXES>0<FEES>0<LOAD>0",
+    "RETOFCAP": f"{_TRAN}{_SECID}<TOTAL>8<SUBACCTSEC>CASH<SUBACCTFUND>CASH",
+    "SPLIT": f"{_TRAN}{_SECID}<SUBACCTSEC>CASH<OLDUNITS>10<NEWUNITS>15<NUMERATOR>3<DENOMINATOR>2"
+    "<FRACCASH>4.80<SUBACCTFUND>CASH",
+    "TRANSFER": f"{_TRAN}{_SECID}<SUBACCTSEC>CASH<UNITS>-9.06<TFERACTION>OUT<POSTYPE>LONG"
+    "<INVACCTFROM><BROKERID>o<ACCTID>O-1</INVACCTFROM><AVGCOSTBASIS>20<UNITPRICE>21.9"
+    "<DTPURCHASE>20200229<INV401KSOURCE>MATCH",
+}
+
+
+def investment_record(tag: str, *, fitid: str = "i1", xml: bool = False) -> str:
+    """One of the investment aggregates, in SGML or with every leaf closed."""
+    text = f"<{tag}>{INVESTMENT_BODIES[tag].format(fitid=fitid)}</{tag}>"
+    if not xml:
+        return text
+    closed = ""
+    for piece in text.split("<")[1:]:
+        name, value = piece.split(">")
+        closed += f"<{name}>{value}</{name}>" if value else f"<{name}>"
+    return closed
