@@ -1,0 +1,87 @@
+"""Rate limits inside one process: GCRA (ITU-T I.371), on a monotonic clock."""
+
+from collections.abc import Callable
+from decimal import Decimal
+from hashlib import blake2b
+from time import monotonic_ns
+
+from domain.ports import Limit, Verdict
+
+NS_PER_S = 10**9
+KEYS_MAX = 10_000  # for each limit
+DROPPED_AT_ONCE = 8  # an eighth of them, so that dropping costs little a take
+
+
+class MemoryLimits:
+    """Never lets more than `burst + rate * t` units through, for any key and any span t.
+
+    That holds when there are more keys than room, too: the buckets nearest to full are forgotten
+    first, and a bucket that is not known is taken to be as empty as the emptiest forgotten one.
+    """
+
+    def __init__(
+        self, *, keys_max: int = KEYS_MAX, clock_ns: Callable[[], int] = monotonic_ns
+    ) -> None:
+        self._keys_max = keys_max
+        self._clock_ns = clock_ns
+        self._buckets: dict[Limit, _Buckets] = {}
+
+    async def take(self, key: str, limit: Limit, cost: int = 1) -> Verdict:
+        """Take `cost` units, or none of them; a cost of 0 only looks.
+
+        Raises: ValueError for a negative cost.
+        """
+        if cost < 0:
+            raise ValueError("a cost is 0 or more")
+        buckets = self._buckets.get(limit)
+        if buckets is None:
+            buckets = self._buckets[limit] = _Buckets(self._keys_max)
+        digest = blake2b(key.encode("utf-8", "surrogatepass"), digest_size=16).digest()
+        now = self._clock_ns()
+
+        # A bucket is one instant: when it will be full again ("theoretical arrival time").
+        # Rounding up a unit's interval errs on the side of less.
+        interval = -(-limit.per_seconds * NS_PER_S // limit.burst)
+        tolerance = interval * limit.burst
+        full_at = max(buckets.full_at(digest), now)
+        after = full_at + interval * cost
+        too_early = after - tolerance - now
+        if too_early <= 0:
+            full_at = after
+            if cost:
+                buckets.keep(digest, full_at, now)
+        return Verdict(
+            allowed=too_early <= 0,
+            remaining=(tolerance - (full_at - now)) // interval,
+            # More than a whole burst never fits; then this is when the bucket is full.
+            retry_after_s=_seconds(min(max(too_early, 0), max(full_at - now, interval))),
+            reset_s=_seconds(full_at - now),
+        )
+
+
+def _seconds(ns: int) -> Decimal:
+    return Decimal(ns).scaleb(-9)
+
+
+class _Buckets:
+    """When the bucket of each key is full again, in ns, for one limit."""
+
+    def __init__(self, keys_max: int) -> None:
+        self._keys_max = keys_max
+        self._full_at: dict[bytes, int] = {}
+        self._forgotten_until = 0
+
+    def full_at(self, key: bytes) -> int:
+        return self._full_at.get(key, self._forgotten_until)
+
+    def keep(self, key: bytes, full_at: int, now: int) -> None:
+        if key not in self._full_at and len(self._full_at) >= self._keys_max:
+            self._forget(now)
+        self._full_at[key] = full_at
+
+    def _forget(self, now: int) -> None:
+        fullest = sorted(self._full_at.items(), key=lambda bucket: bucket[1])
+        full = sum(full_at <= now for _, full_at in fullest)
+        gone = max(full, -(-len(fullest) // DROPPED_AT_ONCE))
+        self._forgotten_until = max(self._forgotten_until, fullest[gone - 1][1])
+        self._full_at = dict(fullest[gone:])

@@ -1,0 +1,120 @@
+"""One contract for both limiters: each test runs in memory and on a real Redis."""
+
+import asyncio
+import time
+from decimal import Decimal
+
+import pytest
+from redis.asyncio import Redis
+
+from adapters.memory.limits import MemoryLimits
+from adapters.redis.limits import RedisLimits
+from domain.ports import Limit, Limits
+
+SLOW = Limit(name="slow", burst=5, per_seconds=500)  # a unit in 100 s: none comes back in a test
+FAST = Limit(name="fast", burst=50, per_seconds=1)
+
+
+@pytest.fixture(params=["memory", "redis"])
+def limits(request: pytest.FixtureRequest) -> Limits:
+    if request.param == "memory":
+        return MemoryLimits()
+    redis: Redis = request.getfixturevalue("redis")
+    return RedisLimits(redis)
+
+
+async def test_a_burst_passes_and_the_next_one_waits(limits: Limits) -> None:
+    verdicts = [await limits.take("ada", SLOW) for _ in range(6)]
+    assert [v.allowed for v in verdicts] == [True] * 5 + [False]
+    assert [v.remaining for v in verdicts] == [4, 3, 2, 1, 0, 0]
+    assert all(v.retry_after_s == 0 for v in verdicts[:5])
+    assert 95 < verdicts[5].retry_after_s <= 100
+    assert 495 < verdicts[5].reset_s <= 500
+
+
+async def test_times_are_exact_decimals(limits: Limits) -> None:
+    verdict = await limits.take("ada", SLOW, 5)
+    assert isinstance(verdict.reset_s, Decimal)
+    assert isinstance(verdict.retry_after_s, Decimal)
+    assert verdict.reset_s == 500
+
+
+async def test_keys_do_not_share_a_bucket(limits: Limits) -> None:
+    assert (await limits.take("ada", SLOW, 5)).allowed
+    assert not (await limits.take("ada", SLOW)).allowed
+    assert (await limits.take("bob", SLOW, 5)).allowed
+
+
+async def test_limits_of_one_key_do_not_share_a_bucket(limits: Limits) -> None:
+    other = Limit(name="other", burst=5, per_seconds=500)
+    assert (await limits.take("ada", SLOW, 5)).allowed
+    assert (await limits.take("ada", other, 5)).allowed
+
+
+async def test_a_refusal_takes_nothing(limits: Limits) -> None:
+    assert (await limits.take("ada", SLOW, 3)).remaining == 2
+    for _ in range(10):
+        refused = await limits.take("ada", SLOW, 3)
+        assert (refused.allowed, refused.remaining) == (False, 2)
+    assert (await limits.take("ada", SLOW, 2)).allowed
+
+
+async def test_looking_takes_nothing(limits: Limits) -> None:
+    assert [(await limits.take("ada", SLOW, 0)).remaining for _ in range(3)] == [5, 5, 5]
+    await limits.take("ada", SLOW, 5)
+    looked = await limits.take("ada", SLOW, 0)
+    assert (looked.allowed, looked.remaining) == (True, 0)
+    assert looked.retry_after_s == 0
+
+
+async def test_a_cost_above_the_burst_never_passes_and_says_a_time(limits: Limits) -> None:
+    refused = await limits.take("ada", SLOW, 6)
+    assert (refused.allowed, refused.remaining) == (False, 5)
+    assert 0 < refused.retry_after_s <= 500
+    assert (await limits.take("ada", SLOW, 5)).allowed
+
+
+async def test_a_negative_cost_is_a_bug(limits: Limits) -> None:
+    with pytest.raises(ValueError, match="0 or more"):
+        await limits.take("ada", SLOW, -1)
+
+
+async def test_what_was_taken_comes_back_evenly(limits: Limits) -> None:
+    await limits.take("ada", FAST, 50)
+    refused = await limits.take("ada", FAST, 10)
+    assert not refused.allowed
+    await asyncio.sleep(float(refused.retry_after_s) + 0.002)
+    assert (await limits.take("ada", FAST, 10)).allowed
+
+
+async def test_a_flood_from_many_tasks_gets_no_more_than_burst_and_rate(limits: Limits) -> None:
+    async def flood() -> int:
+        return sum([(await limits.take("ada", FAST)).allowed for _ in range(40)])
+
+    start = time.monotonic()
+    allowed = sum(await asyncio.gather(*(flood() for _ in range(25))))
+    spent_s = time.monotonic() - start
+    assert 50 <= allowed <= 50 + 50 * spent_s
+
+
+@pytest.mark.parametrize(
+    "key", ["", "a}:slow", "{}", "{", "\0", "\ud800", "ada@example.com", "x" * 100_000]
+)
+async def test_any_text_is_a_key(limits: Limits, key: str) -> None:
+    assert (await limits.take(key, SLOW, 5)).allowed
+    assert not (await limits.take(key, SLOW)).allowed
+    assert (await limits.take(key + "'", SLOW, 5)).allowed
+
+
+async def test_a_limit_that_does_not_divide_evenly_keeps_its_burst(limits: Limits) -> None:
+    odd = Limit(name="odd", burst=7, per_seconds=3600)
+    assert [(await limits.take("ada", odd)).remaining for _ in range(7)] == [6, 5, 4, 3, 2, 1, 0]
+    assert not (await limits.take("ada", odd)).allowed
+
+
+async def test_a_minutes_points_are_exact(limits: Limits) -> None:
+    points = Limit(name="points", burst=100_000, per_seconds=60)
+    assert (await limits.take("ada", points, 50_000)).allowed
+    second = await limits.take("ada", points, 40_000)
+    assert 10_000 <= second.remaining < 20_000
+    assert not (await limits.take("ada", points, 50_000)).allowed
