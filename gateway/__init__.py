@@ -1,0 +1,1 @@
+"""The running thing: the only package that knows all the others."""

@@ -1,0 +1,48 @@
+"""What goes back: a JSON body, and for every error a code and a trace id."""
+
+import json
+from collections.abc import Iterable
+from typing import Any
+
+import msgspec
+from graphql import GraphQLError
+from starlette.responses import Response
+
+MESSAGE_MAX = 500  # characters: messages quote what the client wrote
+
+
+def answer(
+    media: str, status: int, body: dict[str, Any], headers: Iterable[tuple[str, str]] = ()
+) -> Response:
+    response = Response(encode(body), status)
+    response.headers["content-type"] = f"{media}; charset=utf-8"
+    response.headers["cache-control"] = "no-store"
+    response.headers["vary"] = "Accept"
+    for name, value in headers:
+        response.headers.append(name, value)
+    return response
+
+
+def encode(body: dict[str, Any]) -> bytes:
+    """JSON in UTF-8.
+
+    msgspec takes no lone surrogate and no integer past 64 bits; a message that quotes one is
+    escaped by the standard library, which takes both.
+    """
+    try:
+        return msgspec.json.encode(body)
+    except (UnicodeEncodeError, OverflowError):
+        return json.dumps(body, separators=(",", ":"), allow_nan=False).encode()
+
+
+def error(message: str, code: str, trace_id: str, **extensions: str) -> dict[str, Any]:
+    """An error of the request."""
+    return {"message": message, "extensions": {"code": code, **extensions, "traceId": trace_id}}
+
+
+def request_error(error_: GraphQLError, code: str, trace_id: str) -> dict[str, Any]:
+    """A document or variable at fault, with the places in the document."""
+    shown = error(error_.message[:MESSAGE_MAX], code, trace_id)
+    if error_.locations:
+        shown["locations"] = [{"line": at.line, "column": at.column} for at in error_.locations]
+    return shown
