@@ -43,7 +43,12 @@ def test_the_last_known_value_is_carried_forward() -> None:
     points = series(
         [seen(instant(2), "10"), seen(instant(4), "15")], span, Interval.DAY, today=TODAY
     )
-    assert [(p.at.day, p.balance.amount) for p in points] == [(2, 10), (3, 10), (4, 15), (5, 15)]
+    assert [f"{p.at.day}: {p.balance.amount}" for p in points] == [
+        "2: 10",
+        "3: 10",
+        "4: 15",
+        "5: 15",
+    ]
     assert [p.change and p.change.amount for p in points] == [None, 0, 5, 0]
 
 

@@ -1,9 +1,10 @@
+from collections.abc import Callable
 from datetime import timedelta
 
 import pytest
 
 from domain.errors import Conflict, ErrorCode, InvalidInput
-from domain.links import BACK_OFF_MAX, FAILURES_MAX, LinkStatus, alias, sync_every_s
+from domain.links import BACK_OFF_MAX, FAILURES_MAX, Link, LinkStatus, alias, sync_every_s
 from tests.builders import NOW, a_link
 
 
@@ -41,12 +42,13 @@ def test_a_lapsed_link_waits_for_its_owner_and_is_mended_by_connecting() -> None
 def test_disconnecting_forgets_the_login_and_ends_every_other_transition() -> None:
     link = a_link(login="x", cursor="c").disconnected()
     assert (link.login, link.cursor, link.next_sync_at) == (None, None, None)
-    for change in (
+    changes: list[Callable[[], Link]] = [
         lambda: link.failed(at=NOW),
         link.lapsed,
         link.revoked,
         lambda: link.synced(at=NOW, cursor=None, again=True),
-    ):
+    ]
+    for change in changes:
         with pytest.raises(Conflict) as refused:
             change()
         assert refused.value.code is ErrorCode.LINK_NOT_ACTIVE

@@ -20,7 +20,7 @@ from domain.merging import (
     remove_transactions,
 )
 from domain.securities import AssetType, OptionSide, OptionTerms, Security
-from domain.sync import ReceivedTransaction
+from domain.sync import ReceivedHolding, ReceivedTransaction
 from domain.transactions import Transaction, TransactionStatus
 from tests.builders import (
     NOW,
@@ -140,14 +140,14 @@ def test_option_series_differ_by_their_terms() -> None:
 
 
 def holdings_of(
-    stored: list[Holding], received: list[object], *, complete: bool = True
+    stored: list[Holding], received: list[ReceivedHolding], *, complete: bool = True
 ) -> Merge[Holding]:
-    described = [r.security for r in received]  # type: ignore[attr-defined]
+    described = [r.security for r in received]
     known = {h.security.id: h.security for h in stored}
     _, securities = merge_securities(known.values(), described)
     return merge_holdings(
         stored,
-        received,  # type: ignore[arg-type]
+        received,
         account_id=ACCOUNT,
         securities=securities,
         complete=complete,
@@ -174,7 +174,8 @@ def test_lots_of_one_position_are_added_up_and_all_are_counted() -> None:
     ]
     merge = holdings_of([], lots)
     [held] = merge.created
-    assert (held.quantity, held.market_value, held.cost_basis) == (5, money("50"), money("35"))
+    assert held.quantity == Decimal(5)
+    assert (held.market_value, held.cost_basis) == (money("50"), money("35"))
     assert merge.counts.received == 2
 
 

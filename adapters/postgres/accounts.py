@@ -1,0 +1,166 @@
+"""Accounts, and which links feed them by which names."""
+
+from collections.abc import Mapping, Sequence
+from uuid import UUID
+
+from sqlalchemy import ARRAY, Uuid, bindparam, func, select, text
+
+from adapters.postgres import tables as t
+from adapters.postgres.values import amount, money
+from adapters.postgres.writing import ME, Row, Values, Writing, among
+from domain.accounts import Account, AccountId, AccountType
+from domain.errors import NotFound
+from domain.links import LinkId
+from domain.merging import Merge
+from domain.money import Currency, Money
+
+LINK_IDS = func.array(
+    select(t.link_accounts.c.link_id)
+    .distinct()
+    .where(
+        t.link_accounts.c.user_id == t.accounts.c.user_id,
+        t.link_accounts.c.account_id == t.accounts.c.id,
+    )
+    .order_by(t.link_accounts.c.link_id)
+    .correlate(t.accounts)
+    .scalar_subquery(),
+    type_=ARRAY(Uuid()),
+).label("link_ids")
+HIDDEN = ("user_id", "sealed_number")
+ACCOUNT = select(*(c for c in t.accounts.c if c.name not in HIDDEN), LINK_IDS).where(
+    t.accounts.c.user_id == ME
+)
+ONE = ACCOUNT.where(t.accounts.c.id == bindparam("id"))
+BY_ID = ACCOUNT.where(among(t.accounts.c.id, "ids"))
+NAMES = t.link_accounts.alias("names")
+BY_KEY = (
+    ACCOUNT.join(NAMES, (NAMES.c.user_id == ME) & (NAMES.c.account_id == t.accounts.c.id))
+    .where(NAMES.c.link_id == bindparam("link"))
+    .add_columns(NAMES.c.key)
+)
+BY_FINGERPRINT = ACCOUNT.where(among(t.accounts.c.fingerprint, "fingerprints"))
+# A sealed number is never twice the same, so it is written only with what it belongs to.
+IDENTIFY = text("""
+UPDATE accounts SET fingerprint = :fingerprint, sealed_number = :sealed
+WHERE user_id = :me AND id = :id AND (fingerprint IS DISTINCT FROM :fingerprint
+    OR (sealed_number IS NULL AND CAST(:sealed AS bytea) IS NOT NULL))""")
+NAME = text("""
+INSERT INTO link_accounts (user_id, link_id, key, account_id) VALUES (:me, :link, :key, :account)
+ON CONFLICT (user_id, link_id, key) DO UPDATE SET account_id = EXCLUDED.account_id
+WHERE link_accounts.account_id <> EXCLUDED.account_id""")
+UNLINK = text("""
+DELETE FROM link_accounts WHERE user_id = :me AND link_id = :link RETURNING account_id""")
+EMPTIED = text("""
+SELECT a.id FROM accounts AS a WHERE a.user_id = :me AND a.id = ANY (CAST(:ids AS uuid[]))
+    AND NOT EXISTS (SELECT FROM holdings WHERE user_id = :me AND account_id = a.id)
+    AND NOT EXISTS (SELECT FROM transactions WHERE user_id = :me AND account_id = a.id)""")
+# An account that other links feed too belongs to the one of them that answered last.
+HAND_OVER = text("""
+UPDATE accounts SET data_version = :version, link_id = CASE WHEN link_id = :link THEN (
+    SELECT l.id FROM link_accounts n JOIN links l ON l.user_id = n.user_id AND l.id = n.link_id
+    WHERE n.user_id = :me AND n.account_id = accounts.id
+    ORDER BY l.last_synced_at DESC NULLS LAST, l.id LIMIT 1
+) ELSE link_id END
+WHERE user_id = :me AND id = ANY (CAST(:ids AS uuid[]))""")
+INSIDE = {
+    "holding": text("SELECT id FROM holdings WHERE user_id = :me AND account_id = ANY (:ids)"),
+    "transaction": text(
+        "SELECT id FROM transactions WHERE user_id = :me AND account_id = ANY (:ids)"
+    ),
+}
+
+
+class Accounts:
+    def __init__(self, db: Writing) -> None:
+        self._db = db
+
+    async def get(self, id: AccountId, *, lock: bool = False) -> Account:
+        one = ONE.with_for_update(of=t.accounts) if lock else ONE
+        row = await self._db.row(one, id=id)
+        if row is None:
+            raise NotFound("no such account")
+        return account_of(row)
+
+    async def by_id(self, ids: Sequence[AccountId]) -> Sequence[Account]:
+        return [account_of(row) for row in await self._db.rows(BY_ID, ids=ids)]
+
+    async def by_key(self, link_id: LinkId) -> Mapping[str, Account]:
+        rows = await self._db.rows(BY_KEY, link=link_id)
+        return {row["key"]: account_of(row) for row in rows}
+
+    async def by_fingerprint(self, fingerprints: Sequence[str]) -> Mapping[str, Account]:
+        rows = await self._db.rows(BY_FINGERPRINT, fingerprints=fingerprints)
+        return {row["fingerprint"]: account_of(row) for row in rows}
+
+    async def write(self, merge: Merge[Account]) -> None:
+        await self._db.write(t.accounts, merge, account_values)
+
+    async def identify(
+        self, id: AccountId, *, fingerprint: str, sealed_number: bytes | None
+    ) -> None:
+        await self._db.run(IDENTIFY, id=id, fingerprint=fingerprint, sealed=sealed_number)
+
+    async def name(self, link_id: LinkId, keys: Mapping[str, AccountId]) -> None:
+        rows = [{"link": link_id, "key": key, "account": id} for key, id in keys.items()]
+        await self._db.run_each(NAME, rows)
+
+    async def unlink(self, link_id: LinkId) -> None:
+        """Accounts that other links feed too are handed over to them."""
+        fed: list[UUID] = [r["account_id"] for r in await self._db.rows(UNLINK, link=link_id)]
+        if fed:
+            version = await self._db.version()
+            await self._db.run(HAND_OVER, link=link_id, ids=fed, version=version)
+
+    async def emptied(self, ids: Sequence[AccountId]) -> set[AccountId]:
+        return {row["id"] for row in await self._db.rows(EMPTIED, ids=ids)}
+
+    async def delete(self, ids: Sequence[AccountId]) -> None:
+        if not ids:
+            return
+        for kind, inside in INSIDE.items():
+            found = await self._db.rows(inside, ids=ids)
+            await self._db.mourn(kind, [row["id"] for row in found])
+        await self._db.bury(t.accounts, "account", ids)
+
+
+def account_of(row: Row) -> Account:
+    currency = Currency(row["currency"])
+    return Account(
+        id=row["id"],
+        link_id=row["link_id"],
+        link_ids=tuple(row["link_ids"]),
+        provider_slug=row["provider_slug"],
+        institution=row["institution"],
+        name=row["name"],
+        type=AccountType[row["type"]],
+        balance=Money(row["balance"], currency),
+        as_of=row["as_of"],
+        nickname=row["nickname"],
+        mask=row["mask"],
+        available_balance=money(row["available_balance"], currency),
+        credit_limit=money(row["credit_limit"], currency),
+        is_active=row["is_active"],
+        included_in_net_worth=row["included_in_net_worth"],
+        data_version=row["data_version"],
+    )
+
+
+def account_values(account: Account) -> Values:
+    currency = account.currency
+    return {
+        "id": account.id,
+        "link_id": account.link_id,
+        "provider_slug": account.provider_slug,
+        "institution": account.institution,
+        "name": account.name,
+        "type": account.type.name,
+        "currency": currency,
+        "balance": account.balance.amount,
+        "as_of": account.as_of,
+        "nickname": account.nickname,
+        "mask": account.mask,
+        "available_balance": amount(account.available_balance, currency),
+        "credit_limit": amount(account.credit_limit, currency),
+        "is_active": account.is_active,
+        "included_in_net_worth": account.included_in_net_worth,
+    }

@@ -1,0 +1,71 @@
+"""Balance snapshots."""
+
+from collections.abc import Mapping, Sequence
+
+from sqlalchemy import text
+from sqlalchemy.dialects.postgresql import insert
+
+from adapters.postgres import bookkeeping as b
+from adapters.postgres.values import amount, money
+from adapters.postgres.writing import Row, Values, Writing
+from domain.accounts import AccountId
+from domain.history import BalanceSnapshot, SnapshotSource
+from domain.money import Currency, Money
+from domain.sync import RunId
+
+LATEST = text("""
+SELECT s.* FROM unnest(CAST(:accounts AS uuid[])) AS parent (account_id) CROSS JOIN LATERAL (
+    SELECT id, account_id, at, balance, currency, available_balance, holdings_value, cash_value,
+        source
+    FROM balance_snapshots WHERE user_id = :me AND account_id = parent.account_id
+    ORDER BY at DESC LIMIT 1
+) AS s""")
+ADD = insert(b.balance_snapshots).on_conflict_do_nothing().returning(b.balance_snapshots.c.id)
+DELETE = text("DELETE FROM balance_snapshots WHERE user_id = :me AND run_id = :run")
+
+
+class History:
+    def __init__(self, db: Writing) -> None:
+        self._db = db
+
+    async def latest(self, accounts: Sequence[AccountId]) -> Mapping[AccountId, BalanceSnapshot]:
+        if not accounts:
+            return {}
+        rows = await self._db.rows(LATEST, accounts=sorted(set(accounts)))
+        return {row["account_id"]: _snapshot(row) for row in rows}
+
+    async def add(self, snapshots: Sequence[BalanceSnapshot], *, run_id: RunId | None) -> int:
+        own = {"user_id": self._db.user_id, "run_id": run_id}
+        return await self._db.added(ADD, [{**own, **_values(s)} for s in snapshots])
+
+    async def delete_of_run(self, run_id: RunId) -> None:
+        await self._db.run(DELETE, run=run_id)
+
+
+def _snapshot(row: Row) -> BalanceSnapshot:
+    currency = Currency(row["currency"])
+    return BalanceSnapshot(
+        id=row["id"],
+        account_id=row["account_id"],
+        at=row["at"],
+        balance=Money(row["balance"], currency),
+        source=SnapshotSource[row["source"]],
+        available_balance=money(row["available_balance"], currency),
+        holdings_value=money(row["holdings_value"], currency),
+        cash_value=money(row["cash_value"], currency),
+    )
+
+
+def _values(snapshot: BalanceSnapshot) -> Values:
+    currency = snapshot.balance.currency
+    return {
+        "account_id": snapshot.account_id,
+        "at": snapshot.at,
+        "id": snapshot.id,
+        "balance": snapshot.balance.amount,
+        "currency": currency,
+        "available_balance": amount(snapshot.available_balance, currency),
+        "holdings_value": amount(snapshot.holdings_value, currency),
+        "cash_value": amount(snapshot.cash_value, currency),
+        "source": snapshot.source.name,
+    }

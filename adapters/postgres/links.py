@@ -1,0 +1,151 @@
+"""Links, their leases and their sealed credentials."""
+
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
+from typing import Any
+
+from sqlalchemy import bindparam, select, text, update
+
+from adapters.postgres import tables as t
+from adapters.postgres.connections import refused_by
+from adapters.postgres.writing import ME, Row, Writing, among
+from domain.errors import Conflict, NotFound
+from domain.identity import NOBODY
+from domain.links import Lease, Link, LinkId, LinkStatus
+
+LINK = select(*t.links.c).where(t.links.c.user_id == ME)
+ONE = LINK.where(t.links.c.id == bindparam("id"))
+OF_LOGIN = LINK.where(
+    t.links.c.provider_slug == bindparam("slug"),
+    t.links.c.login == bindparam("login"),
+    t.links.c.status != LinkStatus.DISCONNECTED.name,
+)
+OF_STATUS = LINK.where(among(t.links.c.status, "statuses")).order_by(
+    t.links.c.connected_at.nulls_last(), t.links.c.id
+)
+SAVE = update(t.links).where(t.links.c.user_id == ME, t.links.c.id == bindparam("row_id"))
+CREDENTIALS = text("SELECT sealed FROM credentials WHERE user_id = :me AND link_id = :id")
+SAVE_CREDENTIALS = text("""
+INSERT INTO credentials (user_id, link_id, sealed, updated_at)
+VALUES (:me, :id, :sealed, clock_timestamp())
+ON CONFLICT (user_id, link_id)
+DO UPDATE SET sealed = EXCLUDED.sealed, updated_at = EXCLUDED.updated_at""")
+SHRED_CREDENTIALS = text("DELETE FROM credentials WHERE user_id = :me AND link_id = :id")
+
+# What syncing keeps about a link, which nobody is told of by the change feed.
+BOOKKEEPING = frozenset(
+    {
+        "last_synced_at",
+        "next_sync_at",
+        "consecutive_failures",
+        "cursor",
+        "lease_holder",
+        "lease_until",
+        "lease_fence",
+    }
+)
+
+
+class Links:
+    def __init__(self, db: Writing) -> None:
+        self._db = db
+
+    async def get(self, id: LinkId, *, lock: bool = False) -> Link:
+        row = await self._db.row(ONE.with_for_update() if lock else ONE, id=id)
+        if row is None:
+            raise NotFound("no such link")
+        return _link(row)
+
+    async def by_login(self, provider_slug: str, login: str) -> Link | None:
+        row = await self._db.row(OF_LOGIN, slug=provider_slug, login=login)
+        return None if row is None else _link(row)
+
+    async def list(self, statuses: Sequence[LinkStatus]) -> Sequence[Link]:
+        rows = await self._db.rows(OF_STATUS, statuses=[s.name for s in statuses])
+        return [_link(row) for row in rows]
+
+    async def add(self, link: Link) -> None:
+        stamp = {"data_version": await self._db.version()}
+        with _linked_already():
+            await self._db.insert(t.links, [{"id": link.id, **_values(link), **stamp}])
+
+    async def save(self, link: Link) -> None:
+        """Takes a data version only if more than the bookkeeping of syncs has changed."""
+        was = await self._db.row(ONE.with_for_update(), id=link.id)
+        if was is None:
+            raise NotFound("no such link")
+        new = {k: v for k, v in _saved(link, was).items() if was[k] != v}
+        if not new:
+            return
+        if not new.keys() <= BOOKKEEPING:
+            new["data_version"] = await self._db.version()
+        with _linked_already():
+            await self._db.run_each(SAVE, [{"row_id": link.id, **new}])
+
+    async def credentials(self, id: LinkId) -> bytes | None:
+        row = await self._db.row(CREDENTIALS, id=id)
+        return None if row is None else row["sealed"]
+
+    async def save_credentials(self, id: LinkId, sealed: bytes) -> None:
+        await self._db.run(SAVE_CREDENTIALS, id=id, sealed=sealed)
+
+    async def shred_credentials(self, id: LinkId) -> None:
+        await self._db.run(SHRED_CREDENTIALS, id=id)
+
+
+def _linked_already() -> AbstractContextManager[None]:
+    return refused_by("ux_links_login", Conflict("this login is linked already"))
+
+
+def _saved(link: Link, was: Row) -> dict[str, Any]:
+    """The row to be: its fence never goes back."""
+    values = _values(link)
+    return {**values, "lease_fence": max(values["lease_fence"], was["lease_fence"])}
+
+
+def _link(row: Row) -> Link:
+    lease = None
+    if row["lease_fence"]:
+        # One that was given back is nobody's and long over, and tells the next fence.
+        holder, until = row["lease_holder"] or NOBODY, row["lease_until"] or row["created_at"]
+        lease = Lease(holder=holder, until=until, fence=row["lease_fence"])
+    return Link(
+        id=row["id"],
+        user_id=row["user_id"],
+        provider_slug=row["provider_slug"],
+        status=LinkStatus[row["status"]],
+        created_at=row["created_at"],
+        alias=row["alias"],
+        login=row["login"],
+        institution=row["institution"],
+        connected_at=row["connected_at"],
+        last_synced_at=row["last_synced_at"],
+        next_sync_at=row["next_sync_at"],
+        credentials_expire_at=row["credentials_expire_at"],
+        sync_every_s=row["sync_every_s"],
+        consecutive_failures=row["consecutive_failures"],
+        cursor=row["cursor"],
+        lease=lease,
+    )
+
+
+def _values(link: Link) -> dict[str, Any]:
+    is_held = link.lease is not None and link.lease.holder != NOBODY
+    return {
+        "provider_slug": link.provider_slug,
+        "status": link.status.name,
+        "created_at": link.created_at,
+        "alias": link.alias,
+        "login": link.login,
+        "institution": link.institution,
+        "connected_at": link.connected_at,
+        "last_synced_at": link.last_synced_at,
+        "next_sync_at": link.next_sync_at,
+        "credentials_expire_at": link.credentials_expire_at,
+        "sync_every_s": link.sync_every_s,
+        "consecutive_failures": link.consecutive_failures,
+        "cursor": link.cursor,
+        "lease_holder": link.lease.holder if is_held and link.lease else None,
+        "lease_until": link.lease.until if is_held and link.lease else None,
+        "lease_fence": link.lease.fence if link.lease else 0,
+    }

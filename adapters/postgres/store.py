@@ -1,0 +1,113 @@
+"""The unit of work of a command: its rows, events, jobs and audit entry commit together."""
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from adapters.postgres import bookkeeping as b
+from adapters.postgres.accounts import Accounts
+from adapters.postgres.connections import answered
+from adapters.postgres.history import History
+from adapters.postgres.holdings import Holdings
+from adapters.postgres.identity import Sessions, Users
+from adapters.postgres.imports import Imports
+from adapters.postgres.jobs import Job, enqueue
+from adapters.postgres.links import Links
+from adapters.postgres.runs import Runs
+from adapters.postgres.securities import Securities
+from adapters.postgres.transactions import Transactions
+from adapters.postgres.writing import Writing
+from domain import storage
+from domain.events import Event
+from domain.identity import Actor, UserId
+from domain.ports import Attempt
+
+EVENTS_CHANNEL = "dashtam_events"  # the relay listens
+NOTIFY = text("SELECT pg_notify(:channel, '')")
+
+
+class PostgresWork:
+    def __init__(self, db: Writing) -> None:
+        self._db = db
+        self._events: list[Event] = []
+        self._jobs: list[Job] = []
+        self.users: storage.Users = Users(db)
+        self.sessions: storage.Sessions = Sessions(db)
+        self.links: storage.Links = Links(db)
+        self.accounts: storage.Accounts = Accounts(db)
+        self.securities: storage.Securities = Securities(db)
+        self.holdings: storage.Holdings = Holdings(db)
+        self.transactions: storage.Transactions = Transactions(db)
+        self.history: storage.History = History(db)
+        self.runs: storage.Runs = Runs(db)
+        self.imports: storage.Imports = Imports(db)
+
+    def record(self, event: Event) -> None:
+        self._events.append(event)
+
+    def later(self, job: str, *, key: str, payload: Mapping[str, str]) -> None:
+        self._jobs.append(Job(name=job, user_id=self._db.user_id, key=key, payload=payload))
+
+    async def flush(self) -> None:
+        """Events and jobs join the transaction that caused them."""
+        rows = [
+            {"user_id": e.user_id, "name": e.name.value, "at": e.at, "facts": dict(e.facts)}
+            for e in self._events
+        ]
+        await self._db.insert(b.events, rows)
+        if rows:
+            await self._db.run(NOTIFY, channel=EVENTS_CHANNEL)
+        await enqueue(self._db.db, self._jobs)
+
+
+class PostgresStore:
+    """Raises Unavailable while the database is away."""
+
+    def __init__(self, engine: AsyncEngine) -> None:
+        self._engine = engine
+
+    @asynccontextmanager
+    async def begin(self, actor: Actor, settles: Attempt | None) -> AsyncIterator[storage.Work]:
+        async with self._inside(actor.user_id) as db:
+            work = PostgresWork(db)
+            yield work
+            await work.flush()
+            if settles:
+                await _note(db, settles, "SUCCEEDED", None)
+        if settles:
+            settles.settled = True
+
+    async def audit(self, attempt: Attempt, outcome: str, detail: str | None = None) -> None:
+        async with self._inside(attempt.actor.user_id) as db:
+            await _note(db, attempt, outcome, detail)
+
+    @asynccontextmanager
+    async def _inside(self, user_id: UserId) -> AsyncIterator[Writing]:
+        """A transaction in this user's identity; it commits if the body ends well."""
+        with answered():
+            connection = await self._engine.connect()
+        try:
+            db = Writing(connection, user_id)
+            await db.enter()
+            yield db
+            with answered():
+                await connection.commit()
+        finally:
+            # What has not been committed is rolled back, and a cancellation waits for that.
+            await asyncio.shield(asyncio.create_task(connection.close()))
+
+
+async def _note(db: Writing, attempt: Attempt, outcome: str, detail: str | None) -> None:
+    """Under the identity of the transaction: who signs in is known only by then."""
+    row = {
+        "at": attempt.at,
+        "action": attempt.action,
+        "outcome": outcome,
+        "resource": attempt.resource,
+        "ip_address": attempt.actor.ip_address,
+        "detail": detail,
+    }
+    await db.insert(b.audit_log, [row])

@@ -1,0 +1,150 @@
+"""What the repositories write through: one transaction, inside one user's identity."""
+
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Protocol, TypeAlias, TypeVar
+from uuid import UUID
+
+from sqlalchemy import (
+    ARRAY,
+    Column,
+    ColumnElement,
+    CursorResult,
+    Executable,
+    RowMapping,
+    Table,
+    Uuid,
+    any_,
+    bindparam,
+    delete,
+    insert,
+    text,
+    update,
+)
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from adapters.postgres.connections import answered
+from adapters.postgres.tables import users
+from domain.errors import NotFound
+from domain.identity import UserId
+from domain.merging import Merge
+
+Values: TypeAlias = Mapping[str, Any]  # by column
+
+
+class Row(Protocol):
+    """A row that was read, by whichever driver; or one put together from JSON."""
+
+    def __getitem__(self, column: str, /) -> Any: ...
+
+
+class Identified(Protocol):
+    @property
+    def id(self) -> UUID: ...
+
+
+E = TypeVar("E", bound=Identified)
+
+ME = bindparam("me", type_=Uuid())
+ENTER = text("SELECT enter(:me)")
+NEXT_VERSION = (
+    update(users)
+    .where(users.c.user_id == ME)
+    .values(data_version=users.c.data_version + 1)
+    .returning(users.c.data_version)
+)
+
+
+class Writing:
+    """Every statement gets `me`, the user whose identity was entered."""
+
+    def __init__(self, db: AsyncConnection, user_id: UserId) -> None:
+        self.db, self.user_id = db, user_id
+        self._version: int | None = None
+
+    async def enter(self) -> None:
+        await self.run(ENTER)
+
+    async def rows(self, statement: Executable, **given: Any) -> Sequence[RowMapping]:
+        return (await self._execute(statement, {"me": self.user_id, **given})).mappings().all()
+
+    async def row(self, statement: Executable, **given: Any) -> RowMapping | None:
+        found = await self._execute(statement, {"me": self.user_id, **given})
+        return found.mappings().one_or_none()
+
+    async def run(self, statement: Executable, **given: Any) -> int:
+        """How many rows it met."""
+        return (await self._execute(statement, {"me": self.user_id, **given})).rowcount
+
+    async def run_each(self, statement: Executable, given: Sequence[Values]) -> None:
+        if given:
+            await self._execute(statement, [{"me": self.user_id, **row} for row in given])
+
+    async def insert(self, table: Table, rows: Sequence[Values]) -> None:
+        if rows:
+            values = [{"user_id": self.user_id, **row} for row in rows]
+            await self._execute(insert(table), values)
+
+    async def added(self, statement: Executable, rows: Sequence[Values]) -> int:
+        """How many of the rows an INSERT … RETURNING took."""
+        if not rows:
+            return 0
+        return len((await self._execute(statement, rows)).all())
+
+    async def version(self) -> int:
+        """The data version of this transaction, taken with its first write to what is versioned.
+
+        Taking it locks the user's row until the commit, so that versions commit in their order.
+        """
+        if self._version is None:
+            row = await self.row(NEXT_VERSION)
+            if row is None:
+                raise NotFound("no such user")
+            self._version = int(row["data_version"])
+        return self._version
+
+    async def write(self, table: Table, merge: Merge[E], values: Callable[[E], Values]) -> None:
+        """Insert what is created, and of the rest only the columns that changed, so that what a
+        sync and the owner say of one row at the same moment both stay."""
+        if not merge.written:
+            return
+        stamp = {"data_version": await self.version()}
+        await self.insert(table, [{**values(row), **stamp} for row in merge.created])
+        before = {row.id: values(row) for row in merge.before}
+        alike: dict[tuple[str, ...], list[Values]] = defaultdict(list)
+        for row in (*merge.updated, *merge.removed):
+            was = before.get(row.id, {})
+            new = {k: v for k, v in values(row).items() if k not in was or was[k] != v}
+            alike[tuple(new)].append({**new, **stamp, "row_id": row.id})
+        one = update(table).where(table.c.user_id == ME, table.c.id == bindparam("row_id"))
+        for rows in alike.values():
+            await self.run_each(one, rows)
+
+    async def bury(self, table: Table, kind: str, ids: Sequence[UUID]) -> None:
+        """Delete these rows, and leave a tombstone of each that was there."""
+        if not ids:
+            return
+        doomed = delete(table).where(table.c.user_id == ME, among(table.c.id, "ids"))
+        found = await self.rows(doomed.returning(table.c.id), ids=ids)
+        await self.mourn(kind, [row["id"] for row in found])
+
+    async def mourn(self, kind: str, ids: Sequence[UUID]) -> None:
+        if ids:
+            version = await self.version()
+            await self.run(TOMBSTONES, kind=kind, ids=ids, version=version)
+
+    async def _execute(
+        self, statement: Executable, given: Values | Sequence[Values]
+    ) -> CursorResult[Any]:
+        with answered():
+            return await self.db.execute(statement, given)
+
+
+TOMBSTONES = text("""
+INSERT INTO tombstones (user_id, kind, id, data_version)
+SELECT :me, :kind, id, :version FROM unnest(CAST(:ids AS uuid[])) AS id""")
+
+
+def among(column: Column[Any], name: str) -> ColumnElement[bool]:
+    """`column = ANY (:name)`: the text is the same however many there are."""
+    return column == any_(bindparam(name, type_=ARRAY(column.type)))

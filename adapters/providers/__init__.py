@@ -1,0 +1,24 @@
+"""The providers that there are: one line each."""
+
+from collections.abc import Collection
+
+from adapters.providers.file import ANY, CHASE, FileProvider
+from adapters.providers.kit import Timing
+from adapters.providers.sandbox import Sandbox
+from domain.ports import Provider, ReadStatement
+
+
+def providers(
+    read_statement: ReadStatement,
+    *,
+    enabled: Collection[str] | None = None,
+    timing: Timing = Timing(),  # noqa: B008 - frozen
+    sandbox_latency_s: float = 0.0,
+) -> dict[str, Provider]:
+    """By slug; only those in `enabled`, where it is given."""
+    made: list[Provider] = [
+        Sandbox(timing=timing, latency_s=sandbox_latency_s),
+        FileProvider(ANY, read_statement),
+        FileProvider(CHASE, read_statement),
+    ]
+    return {p.info.slug: p for p in made if enabled is None or p.info.slug in enabled}

@@ -1,0 +1,64 @@
+"""What every provider's adapter is made of: asking, paging, and reading records."""
+
+from adapters.providers.kit.answers import Explain
+from adapters.providers.kit.breaker import Breaker, Budget
+from adapters.providers.kit.decoding import NotJson, decode, raw_text
+from adapters.providers.kit.http import Http, Policy
+from adapters.providers.kit.paging import PAGES_MAX, pages, windows
+from adapters.providers.kit.reading import (
+    Malformed,
+    Record,
+    as_record,
+    choice,
+    currency_of,
+    day,
+    day_or_none,
+    decimal,
+    decimal_or_none,
+    inner_or_none,
+    instant,
+    key,
+    money,
+    money_or_none,
+    read_rows,
+    record_of,
+    rows_of,
+    text,
+    text_or_none,
+)
+from adapters.providers.kit.timing import Deadline, Timing
+
+__all__ = [
+    "PAGES_MAX",
+    "Breaker",
+    "Budget",
+    "Deadline",
+    "Explain",
+    "Http",
+    "Malformed",
+    "NotJson",
+    "Policy",
+    "Record",
+    "Timing",
+    "as_record",
+    "choice",
+    "currency_of",
+    "day",
+    "day_or_none",
+    "decimal",
+    "decimal_or_none",
+    "decode",
+    "inner_or_none",
+    "instant",
+    "key",
+    "money",
+    "money_or_none",
+    "pages",
+    "raw_text",
+    "read_rows",
+    "record_of",
+    "rows_of",
+    "text",
+    "text_or_none",
+    "windows",
+]

@@ -1,0 +1,205 @@
+"""The `dashtam` command."""
+
+import asyncio
+import os
+import sys
+from collections.abc import Callable
+from functools import wraps
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from gateway.instance import ProcessesError
+from gateway.settings import Settings, SettingsError
+
+DATA_DIR = ".dashtam"
+T = TypeVar("T")
+
+
+class Failed(click.ClickException):
+    """One sentence that says what to do, and a non-zero exit."""
+
+    def show(self, file: Any = None) -> None:
+        click.echo(f"dashtam: {self.format_message()}", err=True, file=file)
+
+
+def saying_why(do: Callable[..., T]) -> Callable[..., T]:
+    """A refusal ends in its sentence, not in a traceback."""
+
+    @wraps(do)
+    def run(*args: Any, **kwargs: Any) -> T:
+        from domain.errors import DomainError, Unavailable  # noqa: PLC0415 - imports are slow
+        from gateway.embedded import EmbeddedError  # noqa: PLC0415 - same
+
+        try:
+            return do(*args, **kwargs)
+        except (SettingsError, ProcessesError, EmbeddedError) as error:
+            raise Failed(str(error)) from None
+        except DomainError as refusal:
+            raise Failed(refusal.message) from None
+        except Unavailable as error:
+            raise Failed(f"{error}: is it running, and is its URL right?") from None
+
+    return run
+
+
+data_dir_option = click.option(
+    "--data-dir",
+    type=click.Path(path_type=Path, file_okay=False),
+    envvar="DASHTAM_DATA_DIR",
+    default=DATA_DIR,
+    show_default=True,
+    help="Where the development instance keeps everything.",
+)
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="dashtam", prog_name="dashtam")
+def main() -> None:
+    """A self-hosted GraphQL gateway for a person's money."""
+
+
+@main.command()
+@click.option("--port", type=click.IntRange(0, 65_535), default=8_000, show_default=True)
+@data_dir_option
+@click.option("--no-demo", is_flag=True, help="Without the demo user.")
+@saying_why
+def up(port: int, data_dir: Path, *, no_demo: bool) -> None:
+    """Development: database, gateway and worker in one process tree; Ctrl-C ends all of it."""
+    from gateway.development import run  # noqa: PLC0415 - the other commands need none of it
+
+    run(data_dir=data_dir, port=port, with_demo=not no_demo)
+
+
+@main.command()
+@click.option("--port", type=click.IntRange(1, 65_535), help="Else DASHTAM_PORT.")
+@click.option("--workers", type=click.IntRange(1, 64), default=1, show_default=True)
+@saying_why
+def serve(port: int | None, workers: int) -> None:
+    """Production: the gateway, configured by the environment."""
+    from gateway import serving  # noqa: PLC0415 - same
+
+    serving.serve(Settings.read(os.environ, port=port), workers=workers)
+
+
+@main.command()
+@saying_why
+def worker() -> None:
+    """Production: a job worker, configured by the environment. Any number may run."""
+    from gateway import serving  # noqa: PLC0415 - same
+
+    serving.work_until_ended(Settings.read(os.environ))
+
+
+@main.command()
+@data_dir_option
+@saying_why
+def migrate(data_dir: Path) -> None:
+    """Bring the database to this version. Safe to repeat, and while the gateway runs."""
+    from gateway.migrate import MigrationError, migrate  # noqa: PLC0415 - same
+    from gateway.shell import database  # noqa: PLC0415 - same
+
+    with database(data_dir) as settings:
+        if settings.migrations_url is None:
+            raise Failed("There is no database: set DASHTAM_MIGRATIONS_URL.")
+        try:
+            before, after = asyncio.run(migrate(settings.migrations_url))
+        except MigrationError as error:
+            raise Failed(str(error)) from None
+    click.echo(
+        f"at {after} already" if before == after else f"from {before or 'nothing'} to {after}"
+    )
+
+
+@main.command("import")
+@click.argument(
+    "files", nargs=-1, required=True, type=click.Path(path_type=Path, dir_okay=False, exists=True)
+)
+@click.option("--email", required=True, help="Whose statements these are.")
+@click.option("--provider", default="file", show_default=True, help="file or chase.")
+@click.option("--alias", help="A name for the link.")
+@click.option("--dry-run", is_flag=True, help="Say what would be done, and do nothing.")
+@data_dir_option
+@saying_why
+def import_(
+    files: tuple[Path, ...],
+    email: str,
+    provider: str,
+    alias: str | None,
+    data_dir: Path,
+    *,
+    dry_run: bool,
+) -> None:
+    """Import statement files: QFX, OFX or QBO of any bank, card, brokerage or 401k."""
+    from gateway import shell  # noqa: PLC0415 - same
+
+    asked = shell.ImportAsked(provider=provider, alias=alias, dry_run=dry_run)
+    with shell.database(data_dir) as settings:
+        failed = asyncio.run(shell.import_files(settings, files, email, asked))
+    sys.exit(1 if failed else 0)
+
+
+@main.command()
+@click.option("--email", required=True, help="Whose links.")
+@click.option("--link", "link_id", help="One link's id; else every link that can be pulled.")
+@click.option("--force", is_flag=True, help="Again, whenever the last sync was, and all of it.")
+@data_dir_option
+@saying_why
+def sync(email: str, link_id: str | None, data_dir: Path, *, force: bool) -> None:
+    """Sync from the shell, with progress."""
+    from gateway import shell  # noqa: PLC0415 - same
+
+    with shell.database(data_dir) as settings:
+        failed = asyncio.run(shell.sync(settings, email, link_id, force=force))
+    sys.exit(1 if failed else 0)
+
+
+@main.group()
+def user() -> None:
+    """People and their roles."""
+
+
+@user.command("create")
+@click.argument("email")
+@click.option("--role", type=click.Choice(["USER", "ADMIN", "READONLY"]), default="USER")
+@data_dir_option
+@saying_why
+def user_create(email: str, role: str, data_dir: Path) -> None:
+    """Make a user. The password is asked for, or read from standard input."""
+    from gateway import shell  # noqa: PLC0415 - same
+
+    if sys.stdin.isatty():
+        password = click.prompt("Password", hide_input=True, confirmation_prompt=True)
+    else:
+        password = sys.stdin.readline().rstrip("\n")
+    with shell.database(data_dir) as settings:
+        made = asyncio.run(shell.create(settings, email, password, role))
+    click.echo(f"{made.email} can sign in ({made.role.value})")
+
+
+@main.group()
+def schema() -> None:
+    """The GraphQL schema."""
+
+
+@schema.command("print")
+def schema_print() -> None:
+    """Print it in SDL."""
+    from schema.schema import printed  # noqa: PLC0415 - same
+
+    click.echo(printed(), nl=False)
+
+
+@main.command()
+@data_dir_option
+@saying_why
+def doctor(data_dir: Path) -> None:
+    """Look for what is wrong, and say how to mend it; non-zero when something is."""
+    from gateway.doctor import examine  # noqa: PLC0415 - same
+
+    sys.exit(1 if examine(data_dir) else 0)
+
+
+if __name__ == "__main__":
+    main(prog_name="dashtam")

@@ -1,0 +1,155 @@
+"""The gateway as an ASGI application: routes, the order of middleware, lifespan."""
+
+import asyncio
+import gc
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from uuid import UUID
+
+from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.middleware.cors import CORSMiddleware
+from starlette.requests import Request
+from starlette.routing import Route
+
+from adapters.postgres.fanout import SESSION_ENDED
+from domain.errors import Unavailable
+from domain.identity import SessionId
+from gateway.auth import Authenticator
+from gateway.csrf import PREFLIGHT, CsrfRules
+from gateway.documents import Documents
+from gateway.faults import overloaded
+from gateway.graphql_http import GraphQLOverHttp
+from gateway.guard import Limits
+from gateway.health import Health
+from gateway.settings import Settings
+from gateway.tracing import Traced
+from gateway.wiring import Wired, wire
+from schema.context import ClientInfo, Context
+from schema.errors import public
+from schema.identity import STANDS_ALONE
+from schema.schema import schema
+
+DEVICE_MAX = 200
+
+
+def create_app(settings: Settings) -> Starlette:
+    """The gateway. Its adapters are opened by its lifespan, which then adds the routes; whoever
+    is about to stop it sets `app.state.health.draining`.
+    """
+
+    @asynccontextmanager
+    async def lifespan(app: Starlette) -> AsyncIterator[None]:
+        async with wire(settings) as wired, _sessions(wired) as authenticator:
+            app.state.health = Health(wired.pool)
+            app.router.routes.extend(app.state.health.routes())
+            app.router.routes.append(Route("/graphql", graphql_view(wired, authenticator)))
+            gc.collect()
+            gc.freeze()  # what lives as long as the process is never looked at again
+            yield
+
+    return Starlette(
+        middleware=[
+            Middleware(Traced),
+            Middleware(
+                CORSMiddleware,
+                allow_origins=list(settings.allowed_origins),
+                allow_credentials=True,
+                allow_methods=["GET", "POST"],
+                allow_headers=[*PREFLIGHT, "authorization", "content-type", "traceparent"],
+                expose_headers=["x-request-id", "retry-after"],
+            ),
+        ],
+        lifespan=lifespan,
+    )
+
+
+def graphql_view(wired: Wired, authenticator: Authenticator) -> GraphQLOverHttp[Context]:
+    settings, figures = wired.settings, wired.settings.limits
+    limits = Limits(
+        tokens=figures.tokens,
+        fields=figures.fields,
+        depth=figures.depth,
+        aliases=figures.aliases,
+        root_fields=figures.root_fields,
+        directives=figures.directives,
+        fragments=figures.fragments,
+        body=figures.body,
+    )
+    return GraphQLOverHttp(
+        schema=schema,
+        documents=Documents(
+            schema,
+            limits=limits,
+            alone=STANDS_ALONE,
+            hide_suggestions=not settings.is_development,
+            introspection=settings.is_development,
+        ),
+        open_context=_contexts(wired, authenticator),
+        present=public,
+        operations_max=figures.operations,
+        csrf=CsrfRules(frozenset(settings.allowed_origins)),
+        headers=lambda context: _cookies(context, authenticator),
+    )
+
+
+def _contexts(
+    wired: Wired, authenticator: Authenticator
+) -> Callable[[Request], Awaitable[Context]]:
+    async def open_context(request: Request) -> Context:
+        try:
+            viewer = await authenticator.actor(
+                request, root_fields=request.state.operation.root_fields
+            )
+        except Unavailable as error:
+            raise overloaded(str(error), retry_after_s=error.retry_after_s) from None
+        device = request.headers.get("user-agent")
+        return Context(
+            app=wired.app,
+            viewer=viewer,
+            now=datetime.now(UTC),
+            trace_id=request.state.trace_id,
+            snapshot=wired.snapshot,
+            client=ClientInfo(
+                ip=authenticator.address(request),
+                device=device[:DEVICE_MAX] if device else None,
+            ),
+        )
+
+    return open_context
+
+
+def _cookies(context: Context, authenticator: Authenticator) -> Iterator[tuple[str, str]]:
+    if context.set_cookie is not None:
+        yield authenticator.set_cookie(context.set_cookie)
+    if context.clear_cookie:
+        yield authenticator.clear_cookie()
+
+
+@asynccontextmanager
+async def _sessions(wired: Wired) -> AsyncIterator[Authenticator]:
+    """Who is asking; told by every process of the sessions that end."""
+    settings = wired.settings
+    authenticator = Authenticator(
+        tokens=wired.tokens,
+        doors=wired.app.doors,
+        now=wired.app.now,
+        secure=settings.public_url.startswith("https:"),
+        trusted_proxies=settings.trusted_proxies,
+    )
+
+    async def hear() -> None:
+        async with wired.fanout.subscribe(SESSION_ENDED) as ended:
+            async for session_id in ended:
+                if session_id is None:
+                    authenticator.forget_all()
+                else:
+                    authenticator.forget(SessionId(UUID(session_id)))
+
+    hearing = asyncio.create_task(hear())
+    try:
+        yield authenticator
+    finally:
+        hearing.cancel()
+        await asyncio.gather(hearing, return_exceptions=True)

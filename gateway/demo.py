@@ -1,0 +1,91 @@
+"""The demo user of development: a person with a sandbox link and a year of data."""
+
+import structlog
+
+from domain.commands.identity import CreateUser, actor_to_be, create_user
+from domain.commands.links import ConnectProvider, connect_provider
+from domain.commands.running import Busy, LeaseLost, RunSync, run_sync
+from domain.identity import Actor, Role, UserId, new_id
+from domain.sync import SyncStatus
+from gateway.wiring import Wired
+
+log = structlog.get_logger("dashtam.demo")
+
+EMAIL = "demo@example.com"
+PASSWORD = "correct-horse-battery-staple"  # noqa: S105 - printed on every start, on purpose
+PROVIDER = "sandbox"
+
+QUERY = """\
+query Dashboard {
+  viewer { email baseCurrency }
+  netWorth { total { amount currency } assets { amount } liabilities { amount } }
+  accounts {
+    name type balance { amount currency }
+    holdings(first: 5) { nodes { security { symbol } quantity marketValue { amount } } }
+    transactions(first: 10) { nodes { date description amount { amount } status } }
+  }
+}"""
+
+
+async def prepare_demo(wired: Wired) -> None:
+    """Make the demo user and its synced link, where they are missing. A repeat changes nothing."""
+    app = wired.app
+    known = await app.doors.user_by_email(EMAIL)
+    if known is None:
+        cmd = CreateUser(
+            actor=actor_to_be(Role.USER),
+            email=EMAIL,
+            password=PASSWORD,
+            role=Role.USER,
+            at=app.now(),
+        )
+        user_id = (await create_user(app, cmd)).id
+    else:
+        user_id = known.user.id
+    actor = Actor(user_id=user_id, role=Role.USER)
+    reads = wired.snapshot(actor)
+    try:
+        links = [link for link in await reads.links() if link.provider_slug == PROVIDER]
+        runs = await reads.last_runs([link.id for link in links])
+    finally:
+        await reads.close()
+    if not links:
+        await _link(wired, actor)
+    elif all(run.status is SyncStatus.QUEUED for run in runs.values()):
+        await _sync(wired, user_id)
+
+
+async def _link(wired: Wired, actor: Actor) -> None:
+    await connect_provider(
+        wired.app,
+        ConnectProvider(
+            actor=actor,
+            provider_slug=PROVIDER,
+            link_id=None,
+            alias=None,
+            credentials=None,
+            nothing=True,
+            oauth=False,
+            at=wired.app.now(),
+        ),
+    )
+    await _sync(wired, actor.user_id)
+
+
+async def _sync(wired: Wired, user_id: UserId) -> None:
+    """Run what is queued here and now: `/readyz` waits for a dashboard that shows something."""
+    actor = Actor(user_id=user_id, role=Role.USER)
+    reads = wired.snapshot(actor)
+    try:
+        runs = await reads.runs(None, limit=10, after=None)
+    finally:
+        await reads.close()
+    for run in runs:
+        if run.status.is_terminal:
+            continue
+        cmd = RunSync(actor=actor, run_id=run.id, worker=new_id(), at=wired.app.now())
+        try:
+            done = await run_sync(wired.app, cmd)
+        except (Busy, LeaseLost):
+            continue  # the worker has it
+        log.info("demo.synced", run=done.id, status=done.status.value)

@@ -1,0 +1,65 @@
+"""`dashtam up`: migrate, make the demo, run the tree, and say how to begin."""
+
+import asyncio
+import os
+from pathlib import Path
+
+import click
+
+from gateway import demo
+from gateway.instance import Instance, ProcessesError
+from gateway.logs import configure
+from gateway.migrate import MigrationError, migrate
+from gateway.processes import up
+from gateway.settings import Settings
+from gateway.wiring import wire
+
+
+def run(*, data_dir: Path, port: int, with_demo: bool) -> None:
+    """Raises ProcessesError, EmbeddedError."""
+    environ = {**os.environ, "DASHTAM_LOG_LEVEL": os.environ.get("DASHTAM_LOG_LEVEL", "warning")}
+
+    def before(instance: Instance) -> None:
+        configure(environ["DASHTAM_LOG_LEVEL"])
+        settings = Settings.read({**environ, **instance.environ()})
+        try:
+            asyncio.run(_prepare(settings, with_demo=with_demo))
+        except MigrationError as error:
+            raise ProcessesError(str(error)) from None
+
+    def ready(instance: Instance) -> None:
+        click.echo(welcome(instance, with_demo=with_demo))
+
+    up(data_dir=data_dir, port=port, before=before, ready=ready, say=click.echo, environ=environ)
+
+
+async def _prepare(settings: Settings, *, with_demo: bool) -> None:
+    assert settings.migrations_url is not None  # noqa: S101 - an instance has one
+    await migrate(settings.migrations_url)
+    if with_demo:
+        async with wire(settings) as wired:
+            await demo.prepare_demo(wired)
+
+
+def welcome(instance: Instance, *, with_demo: bool) -> str:
+    url = f"{instance.url}/graphql"
+    lines = [f"Dashtam answers at {url} ({instance.database}). Ctrl-C ends it."]
+    if not with_demo:
+        return "\n".join([*lines, "Make a user with: ./dashtam user create you@example.com"])
+    sign_in = (
+        f'mutation {{ signIn(input: {{email: "{demo.EMAIL}", password: "{demo.PASSWORD}"}}) '
+        "{ accessToken errors { message } } }"
+    )
+    return "\n".join(
+        [
+            *lines,
+            "",
+            f"Sign in as {demo.EMAIL} with the password {demo.PASSWORD}:",
+            "",
+            sign_in,
+            "",
+            "and with the header Authorization: Bearer <accessToken> ask:",
+            "",
+            demo.QUERY,
+        ]
+    )

@@ -1,0 +1,179 @@
+"""Bringing the database to this version's tables, and telling whether it is there."""
+
+import asyncio
+import threading
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import asyncpg
+from alembic import command
+from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import Connection, NullPool
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.ext.asyncio import create_async_engine
+
+SCRIPTS = Path(__file__).parents[1] / "migrations"
+LOCK = 4_714_390_226_581  # of our own, for pg_advisory_lock
+LOCK_WAIT_S_MAX = 120
+CONNECT_S_MAX = 10
+MAJOR_MIN = 15
+
+# Alembic's context is one a process.
+_turn = threading.Lock()
+
+
+class MigrationError(Exception):
+    """The database cannot be migrated; the message says what to do."""
+
+
+async def migrate(owner_url: str) -> tuple[str | None, str]:
+    """Run every migration that is missing; give the revision before (None: empty) and after.
+
+    A repeat changes nothing, and of two at once the second waits. What runs is not cancelled with
+    the caller: each migration commits as a whole.
+
+    Raises:
+        MigrationError: the database is away, of a newer version, or not ours to change.
+    """
+    return await asyncio.to_thread(_in_turn, owner_url)
+
+
+migrated = migrate
+
+
+async def pending(url: str) -> bool:
+    """Whether migrations are missing; the runtime role may ask too.
+
+    A database of a newer version has all of ours: an older process may still serve it.
+
+    Raises:
+        MigrationError: the database is away.
+    """
+    async with _connected(url) as connection:
+        try:
+            now = await connection.fetchval("SELECT version_num FROM alembic_version")
+        except asyncpg.UndefinedTableError:
+            return True
+    return behind(now)
+
+
+def behind(revision: str | None) -> bool:
+    """Whether a database at this revision lacks migrations of ours."""
+    return revision is None or (revision in _revisions() and revision != _head())
+
+
+def _in_turn(owner_url: str) -> tuple[str | None, str]:
+    with _turn:
+        return asyncio.run(_migrate(owner_url))
+
+
+async def _migrate(owner_url: str) -> tuple[str | None, str]:
+    async with _connected(owner_url) as connection:
+        await _check(connection)
+        engine = create_async_engine(
+            "postgresql+asyncpg://", async_creator=lambda: _given(connection), poolclass=NullPool
+        )
+        try:
+            await _lock(connection)
+            async with engine.connect() as db:
+                return await db.run_sync(_upgrade)
+        except DBAPIError as error:
+            raise MigrationError(_sentence(error)) from error
+
+
+def _upgrade(db: Connection) -> tuple[str | None, str]:
+    before = MigrationContext.configure(db).get_current_revision()
+    db.rollback()  # it has looked; each migration begins its own transaction
+    if before is not None and before not in _revisions():
+        raise MigrationError(
+            f"The database was made by a newer Dashtam: revision {before} is unknown here. "
+            "Start that version, or one that is newer still."
+        )
+    if before != _head():
+        config = _config()
+        config.attributes["connection"] = db
+        command.upgrade(config, "head")
+    return before, _head()
+
+
+async def _check(connection: Any) -> None:
+    """That this role and this server will do, in words that the operator can act on."""
+    if connection.get_server_version().major < MAJOR_MIN:
+        raise MigrationError(f"PostgreSQL {MAJOR_MIN} or newer is needed.")
+    role, absent, may_create = await connection.fetchrow(
+        """
+        SELECT current_user, (
+            SELECT string_agg(wanted, ' and ')
+            FROM unnest(ARRAY['dashtam_owner', 'dashtam_app', 'dashtam_doors']) AS wanted
+            WHERE NOT EXISTS (SELECT FROM pg_roles WHERE rolname = wanted)
+        ), has_schema_privilege('public', 'CREATE')
+        """
+    )
+    if absent:
+        raise MigrationError(
+            f"The role {absent} is missing: make the roles as the README says, then migrate."
+        )
+    if role != "dashtam_owner" or not may_create:
+        raise MigrationError(
+            f"Migrations run as dashtam_owner, who owns the schema public; this is {role}: set "
+            "DASHTAM_MIGRATIONS_URL to the owner's URL, or ALTER SCHEMA public OWNER TO "
+            "dashtam_owner."
+        )
+
+
+async def _lock(connection: Any) -> None:
+    """One at a time on this database; the lock goes with the connection."""
+    for _ in range(LOCK_WAIT_S_MAX * 10):
+        if await connection.fetchval("SELECT pg_try_advisory_lock($1)", LOCK):
+            return
+        await asyncio.sleep(0.1)
+    raise MigrationError("Another migration is still running: wait for it, then try again.")
+
+
+async def _given(connection: Any) -> Any:
+    return connection
+
+
+@asynccontextmanager
+async def _connected(url: str) -> AsyncIterator[Any]:
+    try:
+        connection = await asyncpg.connect(url, timeout=CONNECT_S_MAX)
+    except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+        raise MigrationError(f"The database cannot be reached: {error or 'no answer'}.") from error
+    try:
+        yield connection
+    except (OSError, asyncpg.PostgresConnectionError, asyncpg.OperatorInterventionError) as error:
+        raise MigrationError(f"The database went away: {error or 'no answer'}.") from error
+    finally:
+        if not connection.is_closed():
+            await connection.close()
+
+
+def _sentence(error: DBAPIError) -> str:
+    said = str(error.orig).rpartition(": ")[2].strip()
+    if getattr(error.orig, "sqlstate", None) == asyncpg.LockNotAvailableError.sqlstate:
+        return "A table is in use by something that does not end: try again in a moment."
+    return f"The migration stopped and changed nothing more: {said}."
+
+
+def _config() -> Config:
+    config = Config()
+    config.set_main_option("script_location", str(SCRIPTS).replace("%", "%%"))
+    return config
+
+
+@cache
+def _revisions() -> frozenset[str]:
+    return frozenset(s.revision for s in ScriptDirectory(str(SCRIPTS)).walk_revisions())
+
+
+@cache
+def _head() -> str:
+    head = ScriptDirectory(str(SCRIPTS)).get_current_head()
+    assert head is not None  # noqa: S101 - we ship migrations; narrows the type
+    return head

@@ -1,0 +1,268 @@
+"""What the shell's commands do: the same commands as the API's, on the same database."""
+
+import asyncio
+import os
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from uuid import UUID
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
+
+from domain.commands.identity import CreateUser, actor_to_be, create_user
+from domain.commands.imports import Imported, ImportStatement, import_statement
+from domain.commands.running import Busy, LeaseLost, RunSync, run_sync
+from domain.commands.sync import RequestSync, request_sync
+from domain.errors import DomainError, NotFound, UnreadableFile
+from domain.identity import Actor, Role, User, new_id
+from domain.imports import FILE_BYTES_MAX, ImportPreview
+from domain.links import LinkId
+from domain.money import Money
+from domain.sync import SyncCounts, SyncRun, SyncStatus
+from gateway import embedded
+from gateway.instance import running_instance
+from gateway.logs import configure
+from gateway.settings import Settings
+from gateway.wiring import Wired, wire
+
+POLL_S = 0.2
+console = Console(highlight=False)
+
+
+@contextmanager
+def database(data_dir: Path) -> Iterator[Settings]:
+    """The settings of the environment's database, or of the development instance.
+
+    An instance that does not run has its database started for as long as this takes.
+    """
+    configure("error")
+    if os.environ.get("DASHTAM_DATABASE_URL"):
+        yield Settings.read(os.environ)
+        return
+    if (instance := running_instance(data_dir)) is not None:
+        yield Settings.read({**os.environ, **instance.environ()})
+        return
+    if not (data_dir / "postgres").is_dir():
+        yield Settings.read(os.environ)  # says that there is no database
+        return
+    server = embedded.start(data_dir.resolve())
+    try:
+        yield Settings.read(
+            {
+                **os.environ,
+                "DASHTAM_MODE": "development",
+                "DASHTAM_DATA_DIR": str(data_dir.resolve()),
+                "DASHTAM_DATABASE_URL": server.app_url,
+                "DASHTAM_MIGRATIONS_URL": server.owner_url,
+            }
+        )
+    finally:
+        embedded.stop(server)
+
+
+@asynccontextmanager
+async def _person(settings: Settings, email: str) -> AsyncIterator[tuple[Wired, Actor]]:
+    async with wire(settings) as wired:
+        known = await wired.app.doors.user_by_email(email.strip().lower())
+        if known is None:
+            raise NotFound(f"there is no user {email}: make one with `dashtam user create`")
+        yield wired, Actor(user_id=known.user.id, role=known.user.role)
+
+
+async def create(settings: Settings, email: str, password: str, role: str) -> User:
+    async with wire(settings) as wired:
+        cmd = CreateUser(
+            actor=actor_to_be(Role(role)),
+            email=email,
+            password=password,
+            role=Role(role),
+            at=wired.app.now(),
+        )
+        return await create_user(wired.app, cmd)
+
+
+# ── importing ───────────────────────────────────────────────────────────────
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImportAsked:
+    provider: str
+    alias: str | None
+    dry_run: bool
+
+
+async def import_files(
+    settings: Settings, files: Sequence[Path], email: str, asked: ImportAsked
+) -> int:
+    """How many of the files could not be imported; each is a run of its own."""
+    failed = 0
+    async with _person(settings, email) as (wired, actor):
+        for path in files:
+            try:
+                failed += not await _import(wired, actor, path, asked)
+            except UnreadableFile as refusal:
+                line = f", line {refusal.line}" if refusal.line else ""
+                console.print(f"[red]{path.name}{line}: {refusal.message}[/]")
+                failed += 1
+            except DomainError as refusal:
+                console.print(f"[red]{path.name}: {refusal.message}[/]")
+                failed += 1
+    return failed
+
+
+def _content(path: Path) -> bytes:
+    if path.stat().st_size > FILE_BYTES_MAX:  # refused before it is read into memory
+        raise UnreadableFile(f"a statement has at most {FILE_BYTES_MAX // 2**20} MiB")
+    return path.read_bytes()
+
+
+async def _import(wired: Wired, actor: Actor, path: Path, asked: ImportAsked) -> bool:
+    cmd = ImportStatement(
+        actor=actor,
+        provider_slug=asked.provider,
+        file=_content(path),
+        file_name=path.name,
+        alias=asked.alias,
+        dry_run=asked.dry_run,
+        at=wired.app.now(),
+    )
+    with _progress() as progress:
+        task = progress.add_task(path.name, total=1)
+        watching = asyncio.create_task(_watch_newest(wired, actor, progress, task))
+        try:
+            imported = await import_statement(wired.app, cmd)
+            if imported.run is not None and not imported.run.status.is_terminal:
+                imported = Imported(run=await _to_its_end(wired, actor, imported.run))
+        finally:
+            watching.cancel()
+            with suppress(asyncio.CancelledError):
+                await watching
+        progress.update(task, completed=1)
+    if imported.preview is not None:
+        _show_preview(imported.preview)
+        return True
+    assert imported.run is not None  # noqa: S101 - it is one or the other
+    return _show(path.name, imported.run)
+
+
+def _show_preview(preview: ImportPreview) -> None:
+    console.print(f"[bold]{preview.institution or 'Unknown institution'}[/]: nothing was changed")
+    for account in preview.accounts:
+        balance = _money(account.balance) if account.balance else "no balance"
+        days = f", {account.since} to {account.until}" if account.since else ""
+        kind = "new" if account.is_new else "known"
+        console.print(f"  {account.name} ({kind}, {account.type.value}): {balance}{days}")
+        console.print(f"    transactions: {_counts(account.transactions)}")
+        console.print(f"    holdings: {_counts(account.holdings)}")
+    for row in preview.unreadable:
+        console.print(f"  [yellow]line {row.line}: {row.reason}[/]")
+
+
+# ── syncing ─────────────────────────────────────────────────────────────────
+
+
+async def sync(settings: Settings, email: str, link_id: str | None, *, force: bool) -> int:
+    """How many links could not be synced."""
+    async with _person(settings, email) as (wired, actor):
+        runs = await request_sync(
+            wired.app,
+            RequestSync(
+                actor=actor,
+                link_id=None if link_id is None else _link_id(link_id),
+                account_id=None,
+                scopes=None,
+                since=None,
+                until=None,
+                force=force,
+                at=wired.app.now(),
+            ),
+        )
+        if not runs:
+            console.print("there is no link that can be synced")
+        failed = 0
+        for run in runs:
+            with _progress() as progress:
+                task = progress.add_task("syncing", total=1)
+                watching = asyncio.create_task(_watch_newest(wired, actor, progress, task))
+                try:
+                    done = await _to_its_end(wired, actor, run)
+                finally:
+                    watching.cancel()
+                    with suppress(asyncio.CancelledError):
+                        await watching
+                progress.update(task, completed=1)
+            failed += not _show(f"link {run.link_id}", done)
+    return failed
+
+
+async def _to_its_end(wired: Wired, actor: Actor, run: SyncRun) -> SyncRun:
+    """Run it here, unless a worker has it already: then wait for that."""
+    while not run.status.is_terminal:
+        cmd = RunSync(actor=actor, run_id=run.id, worker=new_id(), at=wired.app.now())
+        try:
+            return await run_sync(wired.app, cmd)
+        except (Busy, LeaseLost):
+            await asyncio.sleep(POLL_S)
+        reads = wired.snapshot(actor)
+        try:
+            run = next(iter(await reads.runs_by_id([run.id])), run)
+        finally:
+            await reads.close()
+    return run
+
+
+async def _watch_newest(wired: Wired, actor: Actor, progress: Progress, task: object) -> None:
+    """Draw how far the user's newest run is."""
+    while True:
+        await asyncio.sleep(POLL_S)
+        reads = wired.snapshot(actor)
+        try:
+            newest = await reads.runs(None, limit=1, after=None)
+        finally:
+            await reads.close()
+        for run in newest:
+            if not run.status.is_terminal:
+                progress.update(task, completed=float(run.progress))  # type: ignore[arg-type]
+
+
+def _link_id(text: str) -> LinkId:
+    """A UUID, or the id that the API gives."""
+    from schema.ids import key  # noqa: PLC0415 - Strawberry is slow to import
+
+    try:
+        return LinkId(UUID(text))
+    except ValueError:
+        found = key("Link", text)
+    if found is None:
+        raise NotFound("there is no such link")
+    return LinkId(found)
+
+
+def _progress() -> Progress:
+    columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn())
+    return Progress(*columns, TimeElapsedColumn(), console=console, transient=True)
+
+
+def _show(name: str, run: SyncRun) -> bool:
+    good = run.status in (SyncStatus.SUCCEEDED, SyncStatus.PARTIAL)
+    style = "green" if run.status is SyncStatus.SUCCEEDED else "yellow" if good else "red"
+    console.print(f"[{style}]{name}: {run.status.value.lower()}[/]")
+    console.print(f"  accounts: {_counts(run.accounts)}")
+    console.print(f"  holdings: {_counts(run.holdings)}")
+    console.print(f"  transactions: {_counts(run.transactions)}")
+    if run.error is not None:
+        console.print(f"  [{style}]{run.error.message}[/]")
+    return good
+
+
+def _counts(counts: SyncCounts) -> str:
+    text = f"{counts.created} new, {counts.updated} changed, {counts.unchanged} unchanged"
+    if counts.removed:
+        text += f", {counts.removed} gone"
+    return f"{text}, {counts.quarantined} unreadable" if counts.quarantined else text
+
+
+def _money(amount: Money) -> str:
+    return f"{amount.amount:,f} {amount.currency}"

@@ -1,0 +1,136 @@
+"""The composition root: where ports meet adapters, once."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+import asyncpg
+from adapters.ofx.statements import statement_of
+from redis.asyncio import Redis
+
+from adapters.memory.limits import MemoryLimits
+from adapters.postgres.connections import open_engine
+from adapters.postgres.doors import PostgresDoors
+from adapters.postgres.fanout import PostgresFanout
+from adapters.postgres.pool import AWAY, open_pool
+from adapters.postgres.snapshot import Snapshot
+from adapters.postgres.store import PostgresStore
+from adapters.providers import providers
+from adapters.redis.limits import RedisLimits
+from adapters.security.casbin_policy import CasbinPolicy
+from adapters.security.keyring import Keyring
+from adapters.security.passwords import Argon2Passwords
+from adapters.security.tokens import Tokens
+from adapters.security.vault import Vault
+from domain.identity import Actor
+from domain.ports import App, Limit, Limits, LimitSettings
+from domain.storage import Reads
+from gateway.settings import Limits as LimitFigures
+from gateway.settings import Settings, SettingsError
+
+QUARTER_HOUR_S = 900
+CLOSE_S_MAX = 5
+RULES = "SELECT role, object, action FROM casbin_rules"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wired:
+    """Everything that is open, for as long as `wire` is."""
+
+    settings: Settings
+    app: App
+    pool: asyncpg.Pool
+    tokens: Tokens
+    fanout: PostgresFanout
+
+    def snapshot(self, actor: Actor) -> Reads:
+        return Snapshot(self.pool, actor.user_id)
+
+
+@asynccontextmanager
+async def wire(settings: Settings) -> AsyncIterator[Wired]:
+    """Open every adapter; close them in the opposite order, even when opening one failed.
+
+    Raises:
+        SettingsError: no database, or no keys.
+        Unavailable: the database cannot be reached.
+    """
+    if settings.database_url is None or settings.keyring is None:
+        raise SettingsError("There is no database: set DASHTAM_DATABASE_URL, or use `dashtam up`.")
+    keyring = _keyring(settings)
+    async with AsyncExitStack() as stack:
+        engine = open_engine(settings.database_url, settings.db_write_pool)
+        stack.push_async_callback(engine.dispose)
+        pool = await open_pool(settings.database_url, settings.db_read_pool)
+        stack.push_async_callback(_close, pool)
+        passwords = Argon2Passwords(
+            memory_kib=settings.argon2.memory_kib,
+            time_cost=settings.argon2.iterations,
+            parallelism=settings.argon2.parallelism,
+        )
+        stack.callback(passwords.close)
+        tokens = Tokens(keyring, issuer=settings.public_url, audience=settings.public_url)
+        rules = [(r["role"], r["object"], r["action"]) for r in await pool.fetch(RULES)]
+        app = App(
+            store=PostgresStore(engine),
+            doors=PostgresDoors(pool),
+            policy=CasbinPolicy(rules),
+            providers=providers(statement_of, enabled=settings.providers),
+            vault=Vault(keyring),
+            passwords=passwords,
+            tokens=tokens,
+            limits=await _limits(settings, stack),
+            read_statement=statement_of,
+            now=lambda: datetime.now(UTC),
+            limit_settings=limits_of(settings.limits),
+            session_limit=settings.session_limit,
+        )
+        fanout = PostgresFanout(pool, settings.database_url)
+        hearing = asyncio.create_task(fanout.run())
+        stack.push_async_callback(_end, hearing)
+        yield Wired(settings=settings, app=app, pool=pool, tokens=tokens, fanout=fanout)
+
+
+def limits_of(figures: LimitFigures) -> LimitSettings:
+    def limit(name: str, burst: int, per_seconds: int) -> Limit:
+        return Limit(name=name, burst=burst, per_seconds=per_seconds)
+
+    return LimitSettings(
+        sign_in_account=limit("sign-in-account", figures.sign_in_account, QUARTER_HOUR_S),
+        sign_in_address=limit("sign-in-address", figures.sign_in_address, QUARTER_HOUR_S),
+        refresh=limit("refresh", figures.refresh, 60),
+        connect=limit("connect", figures.connect, 60),
+        sync=limit("sync", figures.sync, 60),
+    )
+
+
+def _keyring(settings: Settings) -> Keyring:
+    assert settings.keyring is not None  # noqa: S101 - checked by the caller
+    if settings.is_development:
+        return Keyring.load_or_create(settings.keyring)
+    return Keyring.load(settings.keyring)
+
+
+async def _limits(settings: Settings, stack: AsyncExitStack) -> Limits:
+    """In memory for one process, in Redis for several."""
+    if settings.redis_url is None:
+        return MemoryLimits()
+    redis = Redis.from_url(settings.redis_url)
+    stack.push_async_callback(redis.aclose)
+    return RedisLimits(redis)
+
+
+async def _end(task: asyncio.Task[None]) -> None:
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+
+
+async def _close(pool: asyncpg.Pool) -> None:
+    """A server that is gone already, or a query that hangs, must not stop us from ending."""
+    try:
+        async with asyncio.timeout(CLOSE_S_MAX):
+            await pool.close()
+    except (TimeoutError, *AWAY):
+        pool.terminate()

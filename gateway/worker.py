@@ -1,0 +1,160 @@
+"""The worker: jobs, the outbox relay, and the clock that makes links due."""
+
+import asyncio
+import json
+import signal
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from datetime import timedelta
+from uuid import UUID, uuid4
+
+import asyncpg
+import structlog
+from pgqueuer import AsyncpgPoolDriver, Job, PgQueuer, Queries, RetryRequested
+from pgqueuer.adapters.persistence.qb import (
+    QueryBuilderEnvironment,
+    QueryQueueBuilder,
+    QuerySchedulerBuilder,
+)
+
+from adapters.postgres.fanout import RELAYED
+from adapters.postgres.jobs import SETTINGS as JOBS
+from adapters.postgres.pool import AWAY
+from adapters.postgres.relay import BATCH, relay
+from domain.commands.running import Busy, LeaseLost, RunSync, run_sync
+from domain.commands.sync import JOB, ScheduleSync, schedule_sync
+from domain.errors import DomainError, Unavailable
+from domain.events import Event
+from domain.identity import Actor, Role, UserId
+from domain.links import LinkId
+from domain.sync import LEASE, RunId
+from gateway.settings import Settings
+from gateway.wiring import Wired, wire
+
+log = structlog.get_logger("dashtam.worker")
+
+POOL = 6
+AT_ONCE = 4  # syncs in one worker
+HEARTBEAT = timedelta(seconds=10)
+SCHEDULE_EVERY_S = 15.0
+RELAY_EVERY_S = 1.0
+DUE_MAX = 100
+RETRY = timedelta(seconds=5)
+
+
+class Worker:
+    """One process of them; any number may run."""
+
+    def __init__(self, wired: Wired, pool: asyncpg.Pool) -> None:
+        self._wired, self._app, self._pool = wired, wired.app, pool
+        self._id = uuid4()
+        self._stopping = asyncio.Event()
+        driver = AsyncpgPoolDriver(pool)
+        queries = Queries(
+            driver,
+            qbe=QueryBuilderEnvironment(JOBS),
+            qbq=QueryQueueBuilder(JOBS),
+            qbs=QuerySchedulerBuilder(JOBS),
+        )
+        self._queue = PgQueuer(driver, queries=queries)
+        self._queue.entrypoint(JOB, concurrency_limit=AT_ONCE)(self._sync)
+
+    def stop(self) -> None:
+        """Take no more jobs, end those that run after the page that each is storing."""
+        self._stopping.set()
+        self._queue.shutdown.set()
+
+    async def run(self) -> None:
+        loops = [
+            asyncio.create_task(self._every(SCHEDULE_EVERY_S, self._schedule)),
+            asyncio.create_task(self._every(SCHEDULE_EVERY_S, self._take_up)),
+            asyncio.create_task(self._every(RELAY_EVERY_S, self._relay)),
+        ]
+        try:
+            await self._queue.run(
+                dequeue_timeout=timedelta(seconds=1),
+                heartbeat_timeout=HEARTBEAT,
+                shutdown_on_listener_failure=True,
+            )
+        finally:
+            self._stopping.set()
+            for loop in loops:
+                loop.cancel()
+            await asyncio.gather(*loops, return_exceptions=True)
+
+    async def _sync(self, job: Job) -> None:
+        said = json.loads(job.payload or b"{}")
+        await self._run(UserId(UUID(said["user"])), RunId(UUID(said["run"])))
+
+    async def _run(self, user_id: UserId, run_id: RunId) -> None:
+        actor = Actor(user_id=user_id, role=Role.USER)
+        cmd = RunSync(actor=actor, run_id=run_id, worker=self._id, at=self._app.now())
+        try:
+            run = await run_sync(self._app, cmd)
+        except Busy as busy:
+            raise RetryRequested(delay=timedelta(seconds=busy.retry_after_s)) from None
+        except LeaseLost:
+            log.info("sync.taken_over", run=run_id)
+        except DomainError as refusal:  # the run or its user is gone
+            log.info("sync.refused", run=run_id, code=refusal.code.value)
+        except Unavailable:
+            raise RetryRequested(delay=RETRY) from None
+        except Exception as error:
+            log.exception("sync.bug", run=run_id)
+            raise RetryRequested(delay=RETRY) from error
+        else:
+            log.info(
+                "sync.finished",
+                run=run.id,
+                link=run.link_id,
+                trigger=run.trigger.value,
+                status=run.status.value,
+                transactions=run.transactions.received,
+            )
+
+    async def _schedule(self) -> None:
+        at = self._app.now()
+        for user_id, link_id in await self._app.doors.due_links(at, DUE_MAX):
+            actor = Actor(user_id=user_id, role=Role.USER)
+            cmd = ScheduleSync(actor=actor, link_id=LinkId(link_id), at=at)
+            with suppress(DomainError):  # disconnected or deleted meanwhile
+                await schedule_sync(self._app, cmd)
+
+    async def _take_up(self) -> None:
+        """Runs that nobody works on: their worker was killed, or their job was lost."""
+        before = self._app.now() - LEASE - timedelta(seconds=15)
+        for user_id, run_id in await self._app.doors.stalled_runs(before, DUE_MAX):
+            with suppress(RetryRequested):  # seen again at the next look
+                await self._run(user_id, run_id)
+
+    async def _relay(self) -> None:
+        while await relay(self._pool, self._send) == BATCH:
+            continue
+
+    async def _send(self, seq: int, event: Event) -> None:
+        said = {"seq": seq, "user": str(event.user_id), "name": event.name.value}
+        await self._wired.fanout.publish(RELAYED, json.dumps({**said, "facts": {**event.facts}}))
+
+    async def _every(self, seconds: float, do: Callable[[], Awaitable[None]]) -> None:
+        while not self._stopping.is_set():
+            try:
+                await do()
+            except (Unavailable, *AWAY) as error:
+                log.warning("worker.database_away", exc_info=error)
+            except Exception:
+                log.exception("worker.bug")
+            await asyncio.sleep(seconds)
+
+
+async def work(settings: Settings) -> None:
+    """Until SIGINT or SIGTERM; a run that is cut off goes on elsewhere after its last page."""
+    assert settings.database_url is not None  # noqa: S101 - Settings.read has checked it
+    loop = asyncio.get_running_loop()
+    async with (
+        wire(settings) as wired,
+        asyncpg.create_pool(settings.database_url, min_size=2, max_size=POOL) as pool,
+    ):
+        worker = Worker(wired, pool)
+        for word in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(word, worker.stop)
+        await worker.run()

@@ -1,0 +1,13 @@
+"""${message}."""
+
+from migrations.statements import run
+
+revision = ${repr(up_revision)}
+down_revision = ${repr(down_revision)}
+
+
+def upgrade() -> None:
+    run(
+        """
+        """
+    )

@@ -1,0 +1,94 @@
+"""What resolvers are given: one Context an operation."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+import strawberry
+from graphql import FieldNode
+
+from domain.errors import Unauthenticated
+from domain.identity import Actor
+from domain.links import ProviderInfo
+from domain.ports import App
+from domain.queries import links
+from domain.storage import Reads
+
+
+class Abandoned(Exception):
+    """The operation was given up while something was still being read for it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClientInfo:
+    """Who asks, as far as the transport knows; `device` is what they call themselves."""
+
+    ip: str | None = None
+    device: str | None = None
+    is_secure: bool = False
+
+
+@dataclass(slots=True, kw_only=True)
+class Context:
+    """`viewer` is None signed out. `set_cookie` and `clear_cookie` say what a mutation wants of
+    the session's cookie: the secret to set, or that it be removed.
+    """
+
+    app: App
+    viewer: Actor | None
+    now: datetime
+    trace_id: str
+    snapshot: Callable[[Actor], Reads]
+    client: ClientInfo = ClientInfo()
+    set_cookie: str | None = field(default=None, repr=False)
+    clear_cookie: bool = False
+    loaders: dict[int, Any] = field(default_factory=dict)
+    _open: Reads | None = None
+    _sent: int = 0
+    _over: bool = False
+
+    @property
+    def actor(self) -> Actor:
+        """Raises Unauthenticated."""
+        if self.viewer is None:
+            raise Unauthenticated("sign in first")
+        return self.viewer
+
+    @property
+    def reads(self) -> Reads:
+        """The snapshot of this operation, or of this mutation field.
+
+        Raises Unauthenticated, and Abandoned once the operation is over.
+        """
+        if self._open is None:
+            actor = self.actor
+            if self._over:
+                raise Abandoned("the operation is over")
+            self._open = self.snapshot(actor)
+        return self._open
+
+    @property
+    def statements(self) -> int:
+        """How many were sent so far, in all snapshots of the operation."""
+        return self._sent + (0 if self._open is None else self._open.statements)
+
+    def provider(self, slug: str) -> ProviderInfo:
+        return links.provider(self.app.providers, slug)
+
+    async def renew(self) -> None:
+        """What is read from here on is read in a snapshot of its own: after a commit."""
+        if (reads := self._open) is not None:
+            self._open = None
+            self._sent += reads.statements
+            await reads.close()
+
+    async def close(self) -> None:
+        self._over = True
+        await self.renew()
+
+
+class Info(strawberry.Info[Context, None]):
+    @property
+    def field_node(self) -> FieldNode:
+        return self._raw_info.field_nodes[0]

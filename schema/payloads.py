@@ -1,0 +1,70 @@
+"""Mutations: their refusals are data."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import wraps
+from typing import Any
+
+import strawberry
+
+from domain.accounts import Account
+from domain.errors import DomainError, NotFound
+from domain.identity import User
+from domain.imports import ImportPreview
+from domain.links import Link
+from domain.sync import SyncRun
+from schema.context import Info
+from schema.errors import UserError, user_error
+
+Path = tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Payload:
+    """Any mutation's answer: what it is about, or why not. The payload types each show a part."""
+
+    errors: Sequence[UserError] = ()
+    viewer: User | None = None
+    access_token: str | None = None
+    refresh_token: str | None = None
+    expires_in_seconds: int | None = None
+    signed_out: bool = False
+    link: Link | None = None
+    authorization_url: str | None = None
+    state: str | None = None
+    link_token: str | None = None
+    expires_at: None = None
+    run: SyncRun | None = None
+    runs: Sequence[SyncRun] = ()
+    accounts: Sequence[Account] = ()
+    preview: ImportPreview | None = None
+
+
+def mutation(
+    of: Any, description: str, *, signed_out: bool = False, id_at: Path | None = None
+) -> Callable[[Callable[..., Any]], Any]:
+    """A mutation whose refusals are data; bugs still fail, masked, at the top level.
+
+    It begins without a snapshot, so that what it reads after its commit is read in a new one.
+    `signed_out`: it needs nobody to be signed in. `id_at` is the path of the id that a NotFound
+    without a path of its own is about.
+    """
+
+    def decorate(resolver: Callable[..., Any]) -> Any:
+        @wraps(resolver)
+        async def run(self: Any, info: Info, **arguments: Any) -> Payload:
+            context = info.context
+            if not signed_out:
+                _ = context.actor
+            await context.renew()
+            try:
+                payload: Payload = await resolver(self, info, **arguments)
+            except DomainError as refusal:
+                if isinstance(refusal, NotFound) and refusal.field is None:
+                    refusal.field = id_at
+                payload = Payload(errors=[user_error(refusal, context.provider)])
+            return payload
+
+        return strawberry.mutation(resolver=run, graphql_type=of, description=description)
+
+    return decorate

@@ -1,0 +1,223 @@
+"""A store in memory: a unit of work changes a copy, and a clean exit puts it in place."""
+
+from collections import Counter
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import datetime
+from decimal import Decimal
+from typing import Any, cast
+
+from domain.accounts import Account, AccountId
+from domain.errors import NotFound
+from domain.events import Event
+from domain.identity import Actor, Session, SessionId, User, UserId
+from domain.imports import ImportFile
+from domain.links import Link, LinkId, LinkStatus
+from domain.ports import Attempt, KnownUser, Limit, LiveSession, Verdict
+from domain.storage import Change, Work
+from domain.sync import QuarantinedRow, RunId, SyncRun, SyncStatus, SyncTrigger
+from tests.schema.ledger import Ledger
+
+
+@dataclass(slots=True)
+class MemoryStore:
+    """`jobs` and `events` are what was committed; `audited` every outcome, in order."""
+
+    ledgers: dict[UserId, Ledger] = field(default_factory=dict)
+    passwords: dict[UserId, str] = field(default_factory=dict)
+    sessions: dict[SessionId, Session] = field(default_factory=dict)
+    events: list[Event] = field(default_factory=list)
+    jobs: list[str] = field(default_factory=list)
+    audited: list[tuple[str, str]] = field(default_factory=list)
+
+    @asynccontextmanager
+    async def begin(self, actor: Actor, settles: Attempt | None) -> AsyncIterator[Work]:
+        work = _Work(self.ledgers[actor.user_id].copy(), dict(self.sessions))
+        yield cast("Work", work)
+        self.ledgers[actor.user_id], self.sessions = work.ledger, work.sessions_by_id
+        self.events += work.events
+        self.jobs += work.jobs
+        if settles is not None:
+            settles.settled = True
+            self.audited.append((settles.action, "SUCCEEDED"))
+
+    async def audit(self, attempt: Attempt, outcome: str, detail: str | None = None) -> None:
+        self.audited.append((attempt.action, outcome))
+
+    async def user_by_email(self, email: str) -> KnownUser | None:
+        for ledger in self.ledgers.values():
+            if ledger.user.email == email:
+                return KnownUser(user=ledger.user, password_hash=self.passwords[ledger.user.id])
+        return None
+
+    async def session_by_hash(self, digest: bytes) -> LiveSession | None:
+        for session in self.sessions.values():
+            if digest in (session.refresh_hash, session.previous_hash):
+                user = self.ledgers[session.user_id].user
+                return LiveSession(session=session, role=user.role, token_version=0)
+        return None
+
+
+class _Work:
+    """Each repository that these tests need, over one copy of the rows."""
+
+    def __init__(self, ledger: Ledger, sessions: dict[SessionId, Session]) -> None:
+        self.ledger, self.sessions_by_id = ledger, sessions
+        self.events: list[Event] = []
+        self.jobs: list[str] = []
+        self.users, self.sessions = _Users(ledger), _Sessions(sessions)
+        self.links, self.accounts, self.runs = _Links(ledger), _Accounts(ledger), _Runs(ledger)
+        self.imports = _Imports()
+
+    def record(self, event: Event) -> None:
+        self.events.append(event)
+
+    def later(self, job: str, *, key: str, payload: Mapping[str, str]) -> None:
+        self.jobs.append(key)
+
+
+@dataclass(slots=True)
+class _Users:
+    ledger: Ledger
+
+    async def get(self, *, lock: bool = False) -> User:
+        return self.ledger.user
+
+    async def save(self, user: User) -> None:
+        self.ledger.user = user
+
+
+@dataclass(slots=True)
+class _Sessions:
+    by_id: dict[SessionId, Session]
+
+    async def get(self, id: SessionId, *, lock: bool = False) -> Session | None:
+        return self.by_id.get(id)
+
+    async def live(self, at: datetime) -> Sequence[Session]:
+        return sorted(
+            (s for s in self.by_id.values() if s.is_live(at)), key=lambda s: s.last_used_at
+        )
+
+    async def add(self, session: Session) -> None:
+        self.by_id[session.id] = session
+
+    save = add
+
+
+@dataclass(slots=True)
+class _Links:
+    ledger: Ledger
+    sealed: dict[LinkId, bytes] = field(default_factory=dict)
+
+    async def get(self, id: LinkId, *, lock: bool = False) -> Link:
+        for link in self.ledger.links:
+            if link.id == id:
+                return link
+        raise NotFound("no such link")
+
+    async def by_login(self, provider_slug: str, login: str) -> Link | None:
+        for link in self.ledger.links:
+            if (link.provider_slug, link.login) == (provider_slug, login):
+                return link
+        return None
+
+    async def list(self, statuses: Sequence[LinkStatus]) -> Sequence[Link]:
+        return [link for link in self.ledger.links if link.status in statuses]
+
+    async def add(self, link: Link) -> None:
+        self.ledger.put("links", link)
+
+    save = add
+
+    async def save_credentials(self, id: LinkId, sealed: bytes) -> None:
+        self.sealed[id] = sealed
+
+    async def shred_credentials(self, id: LinkId) -> None:
+        self.sealed.pop(id, None)
+
+
+@dataclass(slots=True)
+class _Accounts:
+    ledger: Ledger
+
+    async def get(self, id: AccountId, *, lock: bool = False) -> Account:
+        for account in self.ledger.accounts:
+            if account.id == id:
+                return account
+        raise NotFound("no such account")
+
+    async def by_key(self, link_id: LinkId) -> Mapping[str, Account]:
+        return {str(a.id): a for a in self.ledger.accounts if link_id in a.link_ids}
+
+
+@dataclass(slots=True)
+class _Runs:
+    ledger: Ledger
+
+    async def get(self, id: RunId, *, lock: bool = False) -> SyncRun:
+        for run in self.ledger.runs:
+            if run.id == id:
+                return run
+        raise NotFound("no such run")
+
+    async def active(self, link_id: LinkId) -> SyncRun | None:
+        for run in self.ledger.runs:
+            if run.link_id == link_id and not run.status.is_terminal:
+                return run
+        return None
+
+    async def last_user_finish(self, link_id: LinkId) -> datetime | None:
+        ends = [
+            r.finished_at
+            for r in self.ledger.runs
+            if r.link_id == link_id and r.trigger is SyncTrigger.USER and r.finished_at
+        ]
+        return max(ends, default=None)
+
+    async def add(self, run: SyncRun) -> None:
+        assert run.status is SyncStatus.QUEUED or run.finished_at or run.cancel_asked
+        self.ledger.put("runs", run)
+
+    async def save(self, run: SyncRun) -> None:
+        self.ledger.put("runs", run)
+
+    async def quarantine(self, rows: Sequence[QuarantinedRow]) -> None:
+        self.ledger.quarantine += rows
+
+    async def quarantined(self, id: RunId) -> Sequence[QuarantinedRow]:
+        return [row for row in self.ledger.quarantine if row.run_id == id]
+
+    async def release(self, ids: Sequence[Any]) -> None:
+        self.ledger.quarantine[:] = [r for r in self.ledger.quarantine if r.id not in ids]
+
+
+class _Imports:
+    """Of statements in which there is nothing to import."""
+
+    def __init__(self) -> None:
+        self.files: list[ImportFile] = []
+
+    async def add(self, file: ImportFile) -> None:
+        self.files.append(file)
+
+    async def changes(self, run_id: RunId) -> Sequence[Change]:
+        return ()
+
+
+class CountedLimits:
+    """As many at once as the burst, and none comes back: no time passes here."""
+
+    def __init__(self) -> None:
+        self.taken: Counter[str] = Counter()
+
+    async def take(self, key: str, limit: Limit, cost: int = 1) -> Verdict:
+        self.taken[f"{limit.name}:{key}"] += cost
+        left = limit.burst - self.taken[f"{limit.name}:{key}"]
+        return Verdict(
+            allowed=left >= 0,
+            remaining=max(left, 0),
+            retry_after_s=Decimal(30),
+            reset_s=Decimal(30),
+        )
