@@ -22,10 +22,10 @@ LOST = (*AWAY, asyncpg.InterfaceError)
 
 
 class Subscription:
-    """What is said on one channel, in order, from when it was made.
+    """What is said on one channel, in order.
 
-    None stands where something may have been missed, after the connection was lost or the
-    subscriber fell behind: look at the tables again.
+    None comes first, once all that follows will be heard, and again where something may have been
+    missed, after the connection was lost or the subscriber fell behind: look at the tables then.
     """
 
     def __init__(self) -> None:
@@ -75,7 +75,7 @@ class PostgresFanout:
 
     @asynccontextmanager
     async def subscribe(self, channel: str) -> AsyncIterator[Subscription]:
-        """Hears what is published from now on; while the database is away, nothing."""
+        """While the database is away, nothing is heard."""
         subscription = Subscription()
         self._subscribers[channel].add(subscription)
         try:
@@ -83,6 +83,7 @@ class PostgresFanout:
                 if self._connection is not None:
                     with suppress(*LOST):  # then `run` listens again
                         await self._listen(channel)
+                        subscription.hear(None)
             yield subscription
         finally:
             self._subscribers[channel].discard(subscription)

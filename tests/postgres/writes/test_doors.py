@@ -1,0 +1,108 @@
+"""What is found before anyone is known, and what belongs to all."""
+
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from adapters.postgres.doors import PostgresDoors
+from adapters.postgres.pool import Pool, open_pool
+from adapters.postgres.store import PostgresStore
+from domain.errors import Unavailable
+from domain.identity import Actor, SessionId, UserId, new_id
+from domain.ports import KnownUser, LiveSession
+from domain.sync import SyncStatus
+from tests.builders import NOW, a_link, a_run
+from tests.postgres.writes.world import a_session, connected
+from tests.servers import Database
+
+
+@pytest.fixture
+async def app_pool(database: Database) -> AsyncIterator[Pool]:
+    opened = await open_pool(database.app_url, 2)
+    yield opened
+    await opened.close()
+
+
+@pytest.fixture
+def doors(app_pool: Pool) -> PostgresDoors:
+    return PostgresDoors(app_pool)
+
+
+async def test_a_user_is_found_by_address(
+    store: PostgresStore, doors: PostgresDoors, alice: Actor
+) -> None:
+    async with store.begin(alice, None) as work:
+        user = await work.users.get()
+    assert await doors.user_by_email(user.email) == KnownUser(user=user, password_hash="a hash")
+    assert await doors.user_by_email("who@example.com") is None
+
+
+async def test_a_session_is_found_by_its_secret_and_the_one_before_and_when_it_has_ended(
+    store: PostgresStore, doors: PostgresDoors, alice: Actor
+) -> None:
+    session = a_session(alice, refresh_hash=b"first").rotated(refresh_hash=b"second", at=NOW)
+    ended = a_session(alice, refresh_hash=b"third", ended_at=NOW)
+    async with store.begin(alice, None) as work:
+        await work.sessions.add(session)
+        await work.sessions.add(ended)
+    live = LiveSession(session=session, role=alice.role, token_version=2)
+
+    assert await doors.session_by_hash(b"second") == live
+    assert await doors.session_by_hash(b"first") == live
+    assert await doors.session_by_hash(b"third") == replace(live, session=ended)
+    assert await doors.session_by_hash(b"fourth") is None
+    assert await doors.session_by_id(alice.user_id, session.id) == live
+
+
+async def test_a_session_id_opens_only_with_its_own_user(
+    store: PostgresStore, doors: PostgresDoors, alice: Actor, bob: Actor
+) -> None:
+    session = a_session(alice)
+    async with store.begin(alice, None) as work:
+        await work.sessions.add(session)
+    assert await doors.session_by_id(bob.user_id, session.id) is None
+    assert await doors.session_by_id(UserId(new_id()), SessionId(new_id())) is None
+
+
+async def test_links_of_all_users_are_due_the_longest_waiting_first(
+    store: PostgresStore, doors: PostgresDoors, alice: Actor, bob: Actor
+) -> None:
+    links = {}
+    for actor, minutes in ((alice, 1), (bob, 2), (alice, -1), (alice, None)):
+        at = None if minutes is None else NOW - timedelta(minutes=minutes)
+        links[minutes] = a_link(user_id=actor.user_id, next_sync_at=at)
+        async with store.begin(actor, None) as work:
+            await work.links.add(links[minutes])
+    due = [(bob.user_id, links[2].id), (alice.user_id, links[1].id)]
+    assert await doors.due_links(NOW, 10) == due
+    assert await doors.due_links(NOW, 1) == due[:1]
+
+
+async def test_runs_that_nobody_works_on_are_stalled(
+    store: PostgresStore, doors: PostgresDoors, database: Database, alice: Actor, bob: Actor
+) -> None:
+    runs = []
+    for actor, status in ((alice, SyncStatus.QUEUED), (bob, SyncStatus.SUCCEEDED)):
+        link = a_link(user_id=actor.user_id)
+        runs.append(a_run(user_id=actor.user_id, link_id=link.id, status=status))
+        async with store.begin(actor, None) as work:
+            await work.links.add(link)
+            await work.runs.add(runs[-1])
+    mine = (alice.user_id, runs[0].id)
+    assert await doors.stalled_runs(NOW + timedelta(seconds=1), 10) == [mine]
+    assert await doors.stalled_runs(NOW, 10) == []
+
+    async with store.begin(alice, None) as work:
+        await work.runs.save(runs[0].started(NOW))  # which touches it
+    async with connected(database.app_url) as db:
+        now = await db.fetchval("SELECT clock_timestamp()")
+    assert await doors.stalled_runs(now - timedelta(minutes=1), 10) == []
+    assert await doors.stalled_runs(now + timedelta(minutes=1), 10) == [mine]
+
+
+async def test_a_closed_pool_is_unavailable(doors: PostgresDoors, app_pool: Pool) -> None:
+    await app_pool.close()
+    with pytest.raises(Unavailable):
+        await doors.user_by_email("who@example.com")

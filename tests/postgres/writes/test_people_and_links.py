@@ -1,0 +1,143 @@
+"""Users, sessions and links come back as they were written."""
+
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from adapters.postgres.store import PostgresStore
+from domain.errors import Conflict, NotFound
+from domain.identity import Actor, Role, new_id
+from domain.links import Lease, LinkStatus
+from tests.builders import NOW, a_link
+from tests.postgres.writes.world import (
+    a_person,
+    a_session,
+    a_user,
+)
+
+# ── people ────────────────────────────────────────────────────────────────────
+
+
+async def test_a_user_comes_back_as_written(store: PostgresStore) -> None:
+    user = a_user()
+    actor = Actor(user_id=user.id, role=user.role)
+    async with store.begin(actor, None) as work:
+        await work.users.add(user, "a hash")
+    changed = replace(user, role=Role.READONLY, session_limit=None, token_version=9)
+
+    async with store.begin(actor, None) as work:
+        assert await work.users.get(lock=True) == user
+        await work.users.save(changed)
+    async with store.begin(actor, None) as work:
+        assert await work.users.get() == changed
+
+
+async def test_an_address_that_is_taken_is_a_conflict(store: PostgresStore) -> None:
+    await a_person(store, email="same@example.com")
+
+    with pytest.raises(Conflict) as refusal:
+        await a_person(store, email="same@example.com")
+    assert refusal.value.field == ("input", "email")
+
+
+async def test_nobody_adds_another_user(store: PostgresStore, alice: Actor) -> None:
+    with pytest.raises(Exception, match="row-level security"):
+        async with store.begin(alice, None) as work:
+            await work.users.add(a_user(), "a hash")
+
+
+async def test_who_is_not_there_is_not_found(store: PostgresStore) -> None:
+    with pytest.raises(NotFound):
+        async with store.begin(Actor(user_id=a_user().id, role=Role.USER), None) as work:
+            await work.users.get()
+
+
+async def test_live_sessions_come_the_one_used_longest_ago_first(
+    store: PostgresStore, alice: Actor
+) -> None:
+    old = a_session(alice, last_used_at=NOW - timedelta(hours=1))
+    new, ended = a_session(alice), a_session(alice, ended_at=NOW)
+    expired = a_session(alice, expires_at=NOW)
+    async with store.begin(alice, None) as work:
+        for session in (new, old, ended, expired):
+            await work.sessions.add(session)
+    rotated = old.rotated(refresh_hash=b"next", at=NOW)
+
+    async with store.begin(alice, None) as work:
+        assert await work.sessions.live(NOW) == [old, new]
+        await work.sessions.save(rotated)
+        assert await work.sessions.get(old.id, lock=True) == rotated
+
+
+# ── links ─────────────────────────────────────────────────────────────────────
+
+
+async def test_a_link_comes_back_as_written(store: PostgresStore, alice: Actor) -> None:
+    link = a_link(
+        user_id=alice.user_id,
+        alias="mine",
+        login="a login",
+        last_synced_at=NOW,
+        next_sync_at=NOW,
+        credentials_expire_at=NOW,
+        sync_every_s=3_600,
+        cursor="c1",
+    )
+    async with store.begin(alice, None) as work:
+        await work.links.add(link)
+        assert await work.links.get(link.id, lock=True) == link
+        assert await work.links.by_login("sandbox", "a login") == link
+        assert await work.links.list([LinkStatus.ACTIVE]) == [link]
+        assert await work.links.list([LinkStatus.FAILED]) == []
+
+    async with store.begin(alice, None) as work:
+        await work.links.save(link.disconnected())
+        assert await work.links.by_login("sandbox", "a login") is None
+
+
+async def test_a_fence_never_goes_back(store: PostgresStore, alice: Actor) -> None:
+    link = a_link(user_id=alice.user_id)
+    async with store.begin(alice, None) as work:
+        await work.links.add(link)
+    fences = []
+    for _ in range(3):
+        async with store.begin(alice, None) as work:
+            free = await work.links.get(link.id)
+            assert free.lease is None or free.lease.until <= NOW
+            fence = free.lease.fence + 1 if free.lease else 1
+            lease = Lease(holder=new_id(), until=NOW + timedelta(minutes=1), fence=fence)
+            await work.links.save(replace(free, lease=lease))
+            assert (await work.links.get(link.id)).lease == lease
+            fences.append(fence)
+            await work.links.save(replace(free, lease=None))
+    assert fences == [1, 2, 3]
+
+
+async def test_a_login_is_linked_once(store: PostgresStore, alice: Actor) -> None:
+    async with store.begin(alice, None) as work:
+        await work.links.add(a_link(user_id=alice.user_id, login="a login"))
+    with pytest.raises(Conflict):
+        async with store.begin(alice, None) as work:
+            await work.links.add(a_link(user_id=alice.user_id, login="a login"))
+
+
+async def test_credentials_are_replaced_and_shredded(store: PostgresStore, alice: Actor) -> None:
+    link = a_link(user_id=alice.user_id)
+    async with store.begin(alice, None) as work:
+        await work.links.add(link)
+        assert await work.links.credentials(link.id) is None
+        await work.links.save_credentials(link.id, b"old")
+        await work.links.save_credentials(link.id, b"new")
+        assert await work.links.credentials(link.id) == b"new"
+        await work.links.shred_credentials(link.id)
+        assert await work.links.credentials(link.id) is None
+
+
+async def test_a_link_that_is_not_there_is_not_found(store: PostgresStore, alice: Actor) -> None:
+    link = a_link(user_id=alice.user_id)
+    async with store.begin(alice, None) as work:
+        with pytest.raises(NotFound):
+            await work.links.get(link.id)
+        with pytest.raises(NotFound):
+            await work.links.save(link)
