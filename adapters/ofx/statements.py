@@ -8,7 +8,8 @@ What a balance means:
                 what the short positions are worth, and those are among the positions. A sweep
                 fund that is both cash and a position counts once.
 
-Where nothing is stated the balance is 0 and a row in `unreadable` says so.
+Where nothing is stated the balance is 0 as of 1970, which replaces no balance that is known, and
+a row in `unreadable` says so.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -220,8 +221,8 @@ class _Translation:
             if mask
             else label,
             type=kind,
-            balance=Money(balance, of),
-            as_of=as_of,
+            balance=Money(Decimal(0) if balance is None else balance, of),
+            as_of=_NEVER if balance is None else as_of,
             number=number,
             mask=mask,
             available_balance=None if cash is None else Money(storable(cash, "AVAILBAL"), of),
@@ -233,7 +234,7 @@ class _Translation:
         of: Currency,
         held: Sequence[ReceivedHolding],
         key: str,
-    ) -> Decimal:
+    ) -> Decimal | None:
         stated: Decimal | None
         if statement.kind is StatementKind.INVESTMENT:
             stated = _invested(statement, of, held)
@@ -250,7 +251,7 @@ class _Translation:
                     account_key=key,
                 )
             )
-            return Decimal(0)
+            return None
         if statement.kind is StatementKind.LOAN:
             stated = -abs(stated)
         return storable(stated, "BALAMT")

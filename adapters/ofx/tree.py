@@ -257,6 +257,8 @@ class _Builder:
         return root
 
     def _unfinished(self, text: str) -> Node:
+        if not self._stack:
+            raise OfxError("the file ends before its <OFX> is closed by >", self._line_at(0))
         root, inner = self._stack[0], self._stack[-1]
         root.end = len(self._text)
         is_whole = any(kid.closed and kid.tag in MESSAGE_SETS for kid in root.kids)

@@ -171,3 +171,8 @@ def test_a_code_that_is_only_news_is_no_error() -> None:
     sign_on = samples.SIGN_ON.replace("<CODE>0<SEVERITY>INFO", "<CODE>15000<SEVERITY>INFO")
 
     assert read(samples.ofx("", sign_on=sign_on)).organization == "B1"
+
+
+def test_a_root_tag_that_never_closes_is_refused() -> None:
+    with pytest.raises(OfxError, match="before its <OFX> is closed"):
+        read(b"OFXHEADER:100\n\n<OFX <A>")
