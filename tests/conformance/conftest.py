@@ -2,11 +2,15 @@
 
 import os
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import pytest
 
+from gateway.asgi import create_app
+from gateway.settings import Settings
 from tests.conformance.node import Node, installed
-from tests.gateway.http.served import Journal, a_view, served
+from tests.e2e.stack import environment, served_here
+from tests.servers import Postgres
 
 # Said by whoever runs the suite on a machine without Node.js: these tests are then not collected,
 # rather than passed or skipped.
@@ -20,7 +24,12 @@ async def node() -> Node:
 
 
 @pytest.fixture(scope="session")
-async def graphql_url() -> AsyncIterator[str]:
-    """The endpoint that is judged. It has to allow introspection."""
-    async with served(a_view(Journal())) as address:
-        yield f"{address}/graphql"
+async def graphql_url(
+    postgres: Postgres, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[str]:
+    """The endpoint that is judged: the whole application, in development, on its database."""
+    folder: Path = tmp_path_factory.mktemp("conformance")
+    async with postgres.fresh_database() as database:
+        settings = Settings.read(environment(database, folder, 8_000))
+        async with served_here(create_app(settings)) as address:
+            yield f"{address}/graphql"
