@@ -90,6 +90,8 @@ async def test_connections_that_died_while_idle_are_not_noticed(
         " WHERE usename = 'dashtam_app' AND datname = current_database()"
     )
     await store.audit(an_attempt(alice), "SUCCEEDED")
+    kept = await superuser.fetch("SELECT outcome FROM audit_log ORDER BY seq")
+    assert [row["outcome"] for row in kept] == ["ATTEMPTED", "SUCCEEDED"]
 
 
 async def test_a_server_that_is_not_there_is_unavailable_and_its_password_is_not_told(

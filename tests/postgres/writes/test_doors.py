@@ -39,18 +39,21 @@ async def test_a_user_is_found_by_address(
     assert await doors.user_by_email("who@example.com") is None
 
 
-async def test_a_session_is_found_by_its_secret_and_the_one_before_and_when_it_has_ended(
+async def test_a_session_is_found_by_its_secret_and_all_before_and_when_it_has_ended(
     store: PostgresStore, doors: PostgresDoors, alice: Actor
 ) -> None:
-    session = a_session(alice, refresh_hash=b"first").rotated(refresh_hash=b"second", at=NOW)
+    session = a_session(alice, refresh_hash=b"second")
     ended = a_session(alice, refresh_hash=b"third", ended_at=NOW)
     async with store.begin(alice, None) as work:
         await work.sessions.add(session)
         await work.sessions.add(ended)
+        for digest in (b"zeroth", b"first", b"second"):
+            await work.sessions.spend(session.id, digest, NOW)
     live = LiveSession(session=session, role=alice.role, token_version=2)
 
     assert await doors.session_by_hash(b"second") == live
     assert await doors.session_by_hash(b"first") == live
+    assert await doors.session_by_hash(b"zeroth") == live
     assert await doors.session_by_hash(b"third") == replace(live, session=ended)
     assert await doors.session_by_hash(b"fourth") is None
     assert await doors.session_by_id(alice.user_id, session.id) == live

@@ -13,7 +13,7 @@ from tests.servers import Database
 FOR_DOORS = {
     "ux_users_email",
     "ux_sessions_refresh_hash",
-    "ix_sessions_previous_hash",
+    "ux_refresh_tokens_digest",
     "ix_links_due",
     "ix_sync_runs_stalled",
     "ix_events_waiting",
@@ -24,13 +24,14 @@ DOORS = {
     "session_by_id(who uuid, which uuid)",
     "due_links(at timestamp with time zone, most integer)",
     "stalled_runs(before timestamp with time zone, most integer)",
-    "waiting_events(most integer)",
+    "waiting_events(names text[], most integer)",
     "events_relayed(which bigint[])",
 }
 # (table, what doors may do with its rows): the least that the functions above need.
 DOOR_POLICIES = {
     ("users", "r"),
     ("sessions", "r"),
+    ("refresh_tokens", "r"),
     ("links", "r"),
     ("sync_runs", "r"),
     ("events", "r"),
