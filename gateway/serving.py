@@ -1,17 +1,21 @@
 """The gateway and the worker as processes of their own."""
 
 import asyncio
+import logging
 import os
+import socket
 from types import FrameType
 
+import asyncpg
 import structlog
 import uvicorn
 from starlette.applications import Starlette
+from uvicorn.supervisors import Multiprocess
 
-from gateway.asgi import create_app
+from adapters.postgres.pool import AWAY
+from domain.errors import Unavailable
 from gateway.logs import configure
 from gateway.settings import Settings, SettingsError
-from gateway.worker import work
 
 log = structlog.get_logger("dashtam.process")
 
@@ -28,6 +32,14 @@ class _Draining(uvicorn.Server):
         super().__init__(config)
         self._app, self._drain_s = app, drain_s
 
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        said = logging.getLogger("uvicorn.error")  # that it failed; why, we say ourselves
+        said.disabled = True
+        try:
+            await super().startup(sockets)
+        finally:
+            said.disabled = False
+
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         health = getattr(self._app.state, "health", None)
         if health is None or health.draining:
@@ -42,7 +54,9 @@ def serve(settings: Settings, *, workers: int = 1) -> None:
     """Answer until a signal ends it.
 
     Raises:
-        SettingsError: several processes without Redis would each count their own limits.
+        SettingsError: no database, no keys, or the port is taken; or several processes without
+            Redis, which would each count their own limits.
+        Unavailable: the database cannot be reached.
     """
     if workers > 1:
         if settings.redis_url is None:
@@ -52,22 +66,67 @@ def serve(settings: Settings, *, workers: int = 1) -> None:
             )
         _serve_many(settings, workers)
         return
+    from gateway.asgi import create_app  # noqa: PLC0415 - a worker needs none of it
+
     configure(settings.log_level)
     app = create_app(settings)
     drain_s = 0.0 if settings.is_development else DRAIN_S
-    _Draining(_config(settings, app), app, drain_s).run()
+    with _listening(settings) as listening:
+        try:
+            _Draining(_config(settings, app), app, drain_s).run([listening])
+        except SystemExit:
+            failure: Exception | None = getattr(app.state, "failure", None)
+            if failure is None:
+                raise
+            raise failure from None
+
+
+def _listening(settings: Settings) -> socket.socket:
+    """Bound, so that nobody else takes it; uvicorn listens on it once everything is open."""
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    bound = socket.socket(family)
+    try:
+        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        bound.bind((settings.host, settings.port))
+    except OSError as error:
+        bound.close()
+        raise SettingsError(
+            f"Port {settings.port} of {settings.host} cannot be opened ({error.strerror}): end "
+            "what uses it, or choose another with --port."
+        ) from error
+    return bound
 
 
 def application() -> Starlette:
     """For uvicorn's own worker processes, which read the environment again."""
+    from gateway.asgi import create_app  # noqa: PLC0415 - same
+
     settings = Settings.read(os.environ)
     configure(settings.log_level)
     return create_app(settings)
 
 
 def work_until_ended(settings: Settings) -> None:
+    """Raises SettingsError, Unavailable: whoever started it starts it again."""
+    from gateway.worker import work  # noqa: PLC0415 - a gateway needs none of it
+
     configure(settings.log_level)
-    asyncio.run(work(settings))
+    try:
+        asyncio.run(work(settings))
+    except (*AWAY, asyncpg.InterfaceError) as error:
+        log.exception("worker.database_away")
+        raise Unavailable("the database is away") from error
+
+
+async def _openable(settings: Settings) -> None:
+    """What keeps a gateway from starting is said once, here: uvicorn's processes would not say it.
+
+    Raises SettingsError, Unavailable.
+    """
+    from gateway.wiring import wire  # noqa: PLC0415 - as above
+
+    async with wire(settings):
+        return
 
 
 def _config(settings: Settings, app: Starlette | str) -> uvicorn.Config:
@@ -88,17 +147,13 @@ def _config(settings: Settings, app: Starlette | str) -> uvicorn.Config:
 
 
 def _serve_many(settings: Settings, workers: int) -> None:
+    """uvicorn's processes end without turning /readyz red first: a balancer that needs that runs
+    several `serve`, each on its own port.
+    """
+    asyncio.run(_openable(settings))
     os.environ["DASHTAM_PORT"] = str(settings.port)
-    uvicorn.run(
-        "gateway.serving:application",
-        factory=True,
-        workers=workers,
-        host=settings.host,
-        port=settings.port,
-        log_config=None,
-        access_log=False,
-        server_header=False,
-        proxy_headers=False,
-        timeout_graceful_shutdown=GRACE_S,
-        lifespan="on",
-    )
+    config = _config(settings, "gateway.serving:application")
+    config.workers = workers
+    with _listening(settings) as listening:
+        listening.set_inheritable(True)
+        Multiprocess(config, sockets=[listening]).run()
