@@ -12,6 +12,8 @@ from domain.money import Currency, Money
 
 AccountId = NewType("AccountId", UUID)
 
+MASK = "\N{MIDDLE DOT}" * 4  # stands for what of a number is not shown
+
 
 class AccountGroup(Enum):
     INVESTMENT = "INVESTMENT"
@@ -133,6 +135,11 @@ class AccountFilter:
 def in_order(accounts: Iterable[Account]) -> Sequence[Account]:
     """By name, then id."""
     return sorted(accounts, key=lambda a: (a.name, a.id))
+
+
+def masked(number: str) -> str:
+    """An account number as it may be shown."""
+    return MASK + (mask_of(number) or "")
 
 
 def mask_of(number: str) -> str | None:

@@ -10,7 +10,7 @@ DomainError
 ├── ProviderUnavailable   the provider gave no usable answer
 └── UnreadableFile        an upload that could not be read; says where
 
-BadQuery, Unauthenticated and Unavailable are refusals of a whole query, not of a command.
+BadQuery, TooMuch, Unauthenticated and Unavailable are refusals of a whole query, not of a command.
 """
 
 from collections.abc import Sequence
@@ -159,12 +159,18 @@ class BadQuery(Exception):
     """A query's argument is out of range: a top-level BAD_USER_INPUT."""
 
 
+class TooMuch(Exception):
+    """A query takes more than one operation is given: a top-level TOO_COMPLEX."""
+
+
 class Unauthenticated(Exception):
     """Nobody is signed in, and the field needs someone."""
 
 
 class Unavailable(Exception):
     """Something that we need is away; the same request may work later."""
+
+    audit_detail = "UNAVAILABLE"
 
     def __init__(self, message: str, *, retry_after_s: int = 2) -> None:
         super().__init__(message)

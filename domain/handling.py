@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 from functools import wraps
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from domain.errors import DomainError, NotPermitted
 from domain.identity import Permission
@@ -14,15 +14,20 @@ R = TypeVar("R")
 Handler = Callable[[App, C], Awaitable[R]]
 
 
-def command(action: str, *, permits: Permission | None) -> Callable[[Handler[C, R]], Handler[C, R]]:
+def command(
+    action: str, *, permits: Permission | None, limited: Handler[Any, None] | None = None
+) -> Callable[[Handler[C, R]], Handler[C, R]]:
     """ATTEMPTED commits first, SUCCEEDED with the change, FAILED on its own afterwards.
 
-    `permits` is None for what anyone may try, signed in or not.
+    `permits` is None for what anyone may try, signed in or not. What `limited` refuses leaves no
+    entry: nobody fills the audit log of another, or the disk.
     """
 
     def decorate(handler: Handler[C, R]) -> Handler[C, R]:
         @wraps(handler)
         async def run(app: App, cmd: C) -> R:
+            if limited is not None:
+                await limited(app, cmd)
             attempt = Attempt(action, cmd.actor, cmd.at, resource=_resource(cmd))
             await app.store.audit(attempt, "ATTEMPTED")
             try:
@@ -30,7 +35,9 @@ def command(action: str, *, permits: Permission | None) -> Callable[[Handler[C, 
                 result = await handler(app.during(attempt), cmd)
             except BaseException as error:  # a cancelled command has failed too
                 if not attempt.settled:
-                    await asyncio.shield(app.store.audit(attempt, "FAILED", _reason(error)))
+                    await asyncio.shield(
+                        app.store.audit(attempt, "FAILED", _reason(error, attempt))
+                    )
                 raise
             if not attempt.settled:  # the handler found nothing to change
                 await app.store.audit(attempt, "SUCCEEDED")
@@ -54,7 +61,12 @@ def _resource(cmd: Command) -> str | None:
     return None
 
 
-def _reason(error: BaseException) -> str:
+def _reason(error: BaseException, attempt: Attempt) -> str:
+    """A refusal's code, or what an exception that is no bug says as its `audit_detail`."""
+    if attempt.unsure:  # then a SUCCEEDED beside this FAILED is what holds
+        return "UNKNOWN"
     if isinstance(error, asyncio.CancelledError):
         return "CANCELLED"
-    return error.code.value if isinstance(error, DomainError) else "INTERNAL"
+    if isinstance(error, DomainError):
+        return error.code.value
+    return getattr(error, "audit_detail", "INTERNAL")

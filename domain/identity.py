@@ -31,6 +31,7 @@ SessionId = NewType("SessionId", UUID)
 
 SESSION_LIFETIME = timedelta(days=30)
 REFRESH_GRACE = timedelta(seconds=10)
+USE_NOTED_EVERY = timedelta(hours=1)
 SESSION_LIMIT_MAX = 100
 PASSWORD_MIN, PASSWORD_MAX_BYTES = 12, 1024
 _EMAIL = re.compile(r"[^@\s\x00-\x1f\x7f]{1,64}@[^@\s\x00-\x1f\x7f.][^@\s\x00-\x1f\x7f]{0,252}")
@@ -105,23 +106,22 @@ class Session:
     is_cookie: bool
     device: str | None = None
     ip_address: str | None = None
-    previous_hash: bytes | None = None
-    rotated_at: datetime | None = None
     ended_at: datetime | None = None
 
     def rotated(self, *, refresh_hash: bytes, at: datetime) -> Self:
         return replace(
             self,
             refresh_hash=refresh_hash,
-            previous_hash=self.refresh_hash,
-            rotated_at=at,
             last_used_at=at,
             expires_at=at + SESSION_LIFETIME,
         )
 
-    def in_grace(self, at: datetime) -> bool:
-        """Whether the token before the last rotation still gets its successor."""
-        return self.rotated_at is not None and at - self.rotated_at <= REFRESH_GRACE
+    def used(self, *, at: datetime) -> Self:
+        """The session after a use, of which one an hour is noted; a cookie's life begins anew."""
+        if at - self.last_used_at < USE_NOTED_EVERY:
+            return self
+        expires_at = at + SESSION_LIFETIME if self.is_cookie else self.expires_at
+        return replace(self, last_used_at=at, expires_at=expires_at)
 
     def is_live(self, at: datetime) -> bool:
         return self.ended_at is None and at < self.expires_at

@@ -19,6 +19,7 @@ from domain.sync import (
     SyncScope,
     Unreadable,
 )
+from domain.transactions import folded
 
 FILE_BYTES_MAX = 10 * 1024 * 1024
 IN_REQUEST_BYTES_MAX = 2 * 1024 * 1024
@@ -81,6 +82,14 @@ def pages_of(statement: Statement, *, cursor: str | None = None) -> Iterator[Pag
     the order of the file; each cursor is the number of the page after it.
     """
     rows = statement.transactions
+    read = {a.key for a in statement.accounts}
+    failed = {
+        u.account_key: u.reason
+        for u in statement.unreadable
+        if u.scope is SyncScope.ACCOUNTS and u.account_key and u.account_key not in read
+    }
+    stated_at = {a.key: a.as_of for a in statement.accounts}
+    all_keys = [(t.account_key, t.key) for t in rows]
     chunks = [rows[i : i + ROWS_A_PAGE] for i in range(0, len(rows), ROWS_A_PAGE)]
     count = 2 + len(chunks)
 
@@ -94,6 +103,8 @@ def pages_of(statement: Statement, *, cursor: str | None = None) -> Iterator[Pag
                 cursor="1",
                 accounts=statement.accounts,
                 unreadable=statement.unreadable,
+                failed=failed,
+                stated_at=stated_at,
             )
         if step is SyncScope.HOLDINGS:
             return Page(
@@ -102,12 +113,14 @@ def pages_of(statement: Statement, *, cursor: str | None = None) -> Iterator[Pag
                 cursor="2",
                 holdings=statement.holdings,
                 holdings_complete=statement.holdings_complete,
+                stated_at=stated_at,
             )
         return Page(
             step=SyncScope.TRANSACTIONS,
             progress=progress,
             cursor=str(number + 1),
             transactions=chunks[number - 2],
+            all_keys=all_keys,
         )
 
     for number in range(int(cursor or 0), count):
@@ -123,7 +136,7 @@ def content_keys(rows: Sequence[tuple[str | None, date, Decimal, str]]) -> list[
     seen: Counter[str] = Counter()
     keys: list[str] = []
     for own, day, amount, text in rows:
-        name = own or f"~{' '.join(text.split()).casefold()}"
+        name = own or f"~{folded(text)}"
         key = f"{name}|{day.isoformat()}|{amount.normalize():f}"
         keys.append(f"{key}|{seen[key]}")
         seen[key] += 1

@@ -12,7 +12,6 @@ from domain.identity import UserId
 LinkId = NewType("LinkId", UUID)
 
 FAILURES_MAX = 5
-PENDING_LIFETIME = timedelta(minutes=10)
 ALIAS_MAX = 60
 SYNC_EVERY_S_MIN, SYNC_EVERY_S_MAX = 3_600, 30 * 86_400
 SYNC_EVERY_S_DEFAULT = 21_600
@@ -152,6 +151,10 @@ class Link:
             consecutive_failures=0,
             cursor=cursor,
         )
+
+    def scheduled(self, *, at: datetime) -> Self:
+        """The link with its next sync one interval from now."""
+        return replace(self, next_sync_at=self._next(at))
 
     def failed(self, *, at: datetime) -> Self:
         """The link after a sync that failed for another reason than its authorization."""

@@ -3,6 +3,9 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from decimal import ROUND_HALF_EVEN, Context, Decimal, DivisionByZero, InvalidOperation, Overflow
+from fractions import Fraction
+from functools import reduce
+from math import floor
 from typing import NewType
 
 from domain.currencies import CRYPTO, ISO_4217
@@ -64,10 +67,10 @@ class Money:
         return Money(EXACT.subtract(self.amount, self._same(other).amount), self.currency)
 
     def __neg__(self) -> "Money":
-        return Money(-self.amount, self.currency)
+        return Money(EXACT.minus(self.amount), self.currency)
 
     def __abs__(self) -> "Money":
-        return Money(abs(self.amount), self.currency)
+        return Money(EXACT.abs(self.amount), self.currency)
 
     def times(self, factor: Decimal) -> "Money":
         return Money(EXACT.multiply(self.amount, factor), self.currency)
@@ -84,26 +87,32 @@ class Money:
         of equals first. The amount itself must be in whole minor units; weights are not
         negative and not all zero. Raises ValueError otherwise.
         """
-        total = sum(weights, Decimal(0))
-        if total <= 0 or any(w < 0 for w in weights):
+        shares = [Fraction(w) for w in weights]
+        whole = sum(shares)
+        if whole <= 0 or any(share < 0 for share in shares):
             raise ValueError("weights are not negative, and not all zero")
         quantum = Decimal(1).scaleb(-minor_digits(self.currency))
-        units = EXACT.divide(abs(self.amount), quantum)
+        units = EXACT.divide(EXACT.abs(self.amount), quantum)
         if units != units.to_integral_value():
             raise ValueError("only whole minor units can be allocated without loss")
-        exact = [EXACT.divide(EXACT.multiply(units, w), total) for w in weights]
-        whole = [part // 1 for part in exact]
-        left = int(units - sum(whole, Decimal(0)))
-        by_remainder = sorted(range(len(weights)), key=lambda i: whole[i] - exact[i])
+        exact = [int(units) * share / whole for share in shares]
+        parts = [floor(part) for part in exact]
+        left = int(units) - sum(parts)
+        by_remainder = sorted(range(len(weights)), key=lambda i: parts[i] - exact[i])
         for i in by_remainder[:left]:
-            whole[i] += 1
+            parts[i] += 1
         sign = -1 if self.amount < 0 else 1
-        return [Money(sign * part * quantum, self.currency) for part in whole]
+        return [Money(EXACT.multiply(sign * part, quantum), self.currency) for part in parts]
 
     def _same(self, other: "Money") -> "Money":
         if other.currency != self.currency:
             raise MixedCurrencies(f"{self.currency} and {other.currency}")
         return other
+
+
+def exact_sum(numbers: Iterable[Decimal]) -> Decimal:
+    """What `sum` rounds to 28 digits."""
+    return reduce(EXACT.add, numbers, Decimal(0))
 
 
 def zero(of: Currency) -> Money:
@@ -122,5 +131,5 @@ def percent(part: Decimal, of: Decimal) -> Decimal | None:
     """Per cent with two places, half-even; None where the base is zero."""
     if of == 0:
         return None
-    ratio = EXACT.divide(EXACT.multiply(part, Decimal(100)), abs(of))
+    ratio = EXACT.divide(EXACT.multiply(part, Decimal(100)), EXACT.abs(of))
     return ratio.quantize(Decimal("0.01"), context=EXACT)

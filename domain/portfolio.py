@@ -110,13 +110,15 @@ def net_worth_points(
 ) -> list[NetWorthPoint]:
     """A point a day from the first day on which anything was known.
 
-    `values[account]` is aligned with `days`. An account that does not count today counts on no
-    day, so that the last point is today's net worth.
+    `values[account]` is aligned with `days`; one in another currency, which the account had once,
+    is unknown. An account that does not count today counts on no day, so that the last point is
+    today's net worth.
     """
     counting = [a for a in counted(accounts) if a.currency == into]
     points: list[NetWorthPoint] = []
     for index, day in enumerate(days):
-        known = [(a, v) for a in counting if (v := values[a.id][index]) is not None]
+        told = ((a, values[a.id][index]) for a in counting)
+        known = [(a, v) for a, v in told if v is not None and v.currency == into]
         if not known and not points:
             continue
         assets, liabilities = _split([v for _, v in known], into)

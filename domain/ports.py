@@ -30,6 +30,7 @@ class Attempt:
     actor: Actor
     at: datetime
     resource: str | None = None
+    unsure: bool = False  # the COMMIT of SUCCEEDED was sent, and is not answered
     settled: bool = False  # SUCCEEDED is committed
 
 
@@ -56,7 +57,7 @@ class Doors(Protocol):
 
     async def user_by_email(self, email: str) -> KnownUser | None: ...
     async def session_by_hash(self, digest: bytes) -> LiveSession | None:
-        """By its current refresh token or cookie, or the one before it; ended ones too."""
+        """By its cookie, or any refresh token that it ever had; ended ones too."""
 
     async def session_by_id(self, user_id: UserId, id: SessionId) -> LiveSession | None: ...
     async def due_links(self, at: datetime, limit: int) -> Sequence[tuple[UserId, LinkId]]: ...

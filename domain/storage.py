@@ -1,6 +1,6 @@
 """Storage: one snapshot to read from, one unit of work to write in, and the repositories of it."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any, Protocol
@@ -14,6 +14,7 @@ from domain.identity import Session, SessionId, User
 from domain.imports import ImportFile
 from domain.links import Link, LinkId, LinkStatus
 from domain.merging import Merge, StoredTransactions, TransactionMerge
+from domain.money import Money
 from domain.securities import Security, SecurityId
 from domain.sync import QuarantinedRow, RunId, SyncRun
 from domain.transactions import (
@@ -126,16 +127,21 @@ class Users(Protocol):
         """Raises Conflict where the address is taken."""
 
     async def save(self, user: User) -> None: ...
-    async def save_password(self, password_hash: str) -> None: ...
+    async def save_password(self, password_hash: str, *, was: str) -> None:
+        """Nothing, where meanwhile it is another than it `was`."""
 
 
 class Sessions(Protocol):
     async def get(self, id: SessionId, *, lock: bool = False) -> Session | None: ...
-    async def live(self, at: datetime) -> Sequence[Session]:
+    async def live(self, at: datetime, *, lock: bool = False) -> Sequence[Session]:
         """The one used longest ago first."""
 
     async def add(self, session: Session) -> None: ...
     async def save(self, session: Session) -> None: ...
+    async def spend(self, id: SessionId, digest: bytes, at: datetime) -> None:
+        """This refresh token was exchanged. It is known for as long as its session is kept."""
+
+    async def spent_at(self, id: SessionId, digest: bytes) -> datetime | None: ...
 
 
 class Links(Protocol):
@@ -196,7 +202,12 @@ class Transactions(Protocol):
         link_id: LinkId,
         keys: Sequence[tuple[AccountId, str]],
         days: tuple[date, date] | None,
-    ) -> StoredTransactions: ...
+        *,
+        named_now: Sequence[tuple[AccountId, str]] | None = None,
+    ) -> StoredTransactions:
+        """With `named_now`, all keys of a file: the link's own transactions that these do not name
+        are `unnamed`."""
+
     async def write(self, merge: Merge[Transaction]) -> None: ...
     async def name(self, link_id: LinkId, merge: TransactionMerge) -> None: ...
     async def delete(self, ids: Sequence[TransactionId]) -> None:
@@ -204,7 +215,8 @@ class Transactions(Protocol):
 
     async def named_by_others(
         self, link_id: LinkId, ids: Sequence[TransactionId]
-    ) -> set[TransactionId]: ...
+    ) -> Mapping[TransactionId, Collection[LinkId]]:
+        """Those of them that other links name, and which."""
 
 
 class History(Protocol):
@@ -213,6 +225,16 @@ class History(Protocol):
     ) -> Mapping[AccountId, BalanceSnapshot]: ...
     async def add(self, snapshots: Sequence[BalanceSnapshot], *, run_id: RunId | None) -> int:
         """How many were new: an account has one snapshot at an instant."""
+
+    async def days(
+        self, accounts: Sequence[AccountId], since: date, until: date
+    ) -> set[tuple[AccountId, date]]:
+        """The UTC days, both inclusive, on which an account has a snapshot."""
+
+    async def split(
+        self, account_id: AccountId, run_id: RunId, *, holdings_value: Money, cash_value: Money
+    ) -> bool:
+        """Add the parts of the balance to the run's own snapshot; false where it made none."""
 
     async def delete_of_run(self, run_id: RunId) -> None: ...
 
@@ -232,15 +254,20 @@ class Runs(Protocol):
     async def release(self, ids: Sequence[UUID]) -> None:
         """These rows have been read after all."""
 
+    async def forget_quarantine(self, link_id: LinkId) -> None:
+        """Of all runs of the link."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Change:
-    """What an import did to one row. `before` is None where it made it."""
+    """What an import did to one row. `before` is None where it made it, or `confirmed` it as it
+    was."""
 
     kind: str  # account, holding, transaction
     id: UUID
     before: Account | Holding | Transaction | None
     version: int
+    confirmed: bool = False
 
 
 class Imports(Protocol):
@@ -255,7 +282,19 @@ class Imports(Protocol):
     async def changes(self, run_id: RunId) -> Sequence[Change]:
         """The latest first."""
 
+    async def hand_over(self, run_id: RunId) -> set[UUID]:
+        """What later imports wrote or confirmed too becomes theirs; which rows that is.
+
+        The snapshots of such an account go to the import that stated no other.
+        """
+
     async def forget(self, run_id: RunId) -> None: ...
+    async def forget_all(self, link_id: LinkId) -> None:
+        """What all imports of the link changed: they cannot be taken back any more."""
+
+    async def restored(self, changes: Sequence[Change]) -> None:
+        """These rows are again as the imports before left them, at a new version."""
+
     async def versions(self, kind: str, ids: Sequence[UUID]) -> Mapping[UUID, int]:
         """The data version of each row that still exists."""
 

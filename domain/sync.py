@@ -12,7 +12,7 @@ from domain.accounts import AccountType
 from domain.errors import DomainError, ErrorCode
 from domain.identity import UserId
 from domain.links import LinkId
-from domain.money import Money
+from domain.money import Currency, MixedCurrencies, Money
 from domain.securities import SecurityTerms
 from domain.transactions import TransactionStatus, TransactionSubtype
 
@@ -58,18 +58,26 @@ class SyncStatus(Enum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReceivedAccount:
-    """`key` is the provider's id of it; `number` the whole account number, where it is known."""
+    """`key` is the provider's id of it; `number` the whole account number, where it is known.
+
+    `balance` is None where none is stated; `as_of` is then of what is said of the account at all.
+    """
 
     key: str
     institution: str
     name: str
     type: AccountType
-    balance: Money
+    currency: Currency
+    balance: Money | None
     as_of: datetime
     number: str | None = None
     mask: str | None = None
     available_balance: Money | None = None
     credit_limit: Money | None = None
+
+    def __post_init__(self) -> None:
+        if self.balance is not None and self.balance.currency != self.currency:
+            raise MixedCurrencies(f"{self.balance.currency} in an account in {self.currency}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -140,8 +148,11 @@ class Page:
     `cursor` resumes the pull after this page. `progress` is 0 to 1. With `accounts_complete`
     an account of the link that is not in this page is inactive from then on; so is a holding of
     the accounts in `holdings_complete` that is not in this page. `failed` holds the accounts that
-    could not be read, each with its reason. `position` is where the next incremental pull begins,
-    for a provider that keeps such a place, on its last page.
+    could not be read, each with its reason, once a pull. `position` is where the next incremental
+    pull begins, for a provider that keeps such a place, on its last page.
+
+    Of a file also: `stated_at` is when the statement of each account was drawn up, `all_keys` are
+    the account and key of every transaction that the whole file names.
     """
 
     step: SyncScope
@@ -157,6 +168,8 @@ class Page:
     unreadable: Sequence[Unreadable] = ()
     failed: Mapping[str, str] = field(default_factory=dict)
     position: str | None = None
+    stated_at: Mapping[str, datetime] = field(default_factory=dict)
+    all_keys: Sequence[tuple[str, str]] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -235,8 +248,9 @@ class RunError:
 class SyncRun:
     """One sync or import of one link, from the moment it was asked for.
 
-    `cursor` is where an interrupted run goes on; `failed_accounts` how many accounts could not be
-    read; `read_accounts` how many could.
+    `cursor` is where an interrupted run goes on; `read_accounts` how many accounts the provider
+    named, `failed_accounts` how many of these could not be read. `attempts` counts how often it
+    was begun since it last stored a page.
     """
 
     id: RunId
@@ -288,9 +302,10 @@ class SyncRun:
             accounts=self.accounts + accounts,
             holdings=self.holdings + holdings,
             transactions=self.transactions + transactions,
-            read_accounts=self.read_accounts + len(page.accounts),
+            read_accounts=self.read_accounts + _named(page),
             failed_accounts=self.failed_accounts + len(page.failed),
             error=self.error or _first_failure(page),
+            attempts=min(self.attempts, 1),
         )
 
     def finished(self, at: datetime) -> Self:
@@ -321,7 +336,18 @@ class QuarantinedRow:
     account_key: str | None = None
 
 
+def _named(page: Page) -> int:
+    """The accounts that this page lists; one that fails later was listed before."""
+    listed = {account.key for account in page.accounts}
+    if page.step is SyncScope.ACCOUNTS:
+        listed |= page.failed.keys()
+    return len(listed)
+
+
 def _first_failure(page: Page) -> RunError | None:
+    """By the account's name: its key can hold its number."""
+    names = {account.key: account.name for account in page.accounts}
     for key, reason in page.failed.items():
-        return RunError(code=ErrorCode.PROVIDER_UNAVAILABLE, message=f"{key}: {reason}"[:500])
+        message = f"{names.get(key, 'an account')}: {reason}"
+        return RunError(code=ErrorCode.PROVIDER_UNAVAILABLE, message=message[:500])
     return None

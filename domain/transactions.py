@@ -153,6 +153,11 @@ class Transaction:
         return self.provider_category if self.own_category is None else self.own_category or None
 
 
+def folded(text: str) -> str:
+    """A description without what one source writes in one way today and in another tomorrow."""
+    return " ".join(text.split()).casefold()
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TransactionFilter:
     """None does not restrict; an empty tuple matches nothing. Days are inclusive.

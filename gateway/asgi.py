@@ -3,8 +3,8 @@
 import asyncio
 import gc
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import asynccontextmanager
-from datetime import UTC, datetime
+from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
 from uuid import UUID
 
 from starlette.applications import Starlette
@@ -14,12 +14,12 @@ from starlette.requests import Request
 from starlette.routing import Route
 
 from adapters.postgres.fanout import SESSION_ENDED
-from domain.errors import Unavailable
+from domain.commands.identity import note_use
 from domain.identity import SessionId
+from domain.queries.budget import Budget
 from gateway.auth import Authenticator
 from gateway.csrf import PREFLIGHT, CsrfRules
 from gateway.documents import Documents
-from gateway.faults import overloaded
 from gateway.graphql_http import GraphQLOverHttp
 from gateway.guard import Limits
 from gateway.health import Health
@@ -36,12 +36,19 @@ DEVICE_MAX = 200
 
 def create_app(settings: Settings) -> Starlette:
     """The gateway. Its adapters are opened by its lifespan, which then adds the routes; whoever
-    is about to stop it sets `app.state.health.draining`.
+    is about to stop it sets `app.state.health.draining`. Where it cannot start, `app.state.failure`
+    says why, for a server that keeps that to itself.
     """
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
-        async with wire(settings) as wired, _sessions(wired) as authenticator:
+        async with AsyncExitStack() as stack:
+            try:
+                wired = await stack.enter_async_context(wire(settings))
+            except Exception as error:
+                app.state.failure = error
+                raise
+            authenticator = await stack.enter_async_context(_sessions(wired))
             app.state.health = Health(wired.pool)
             app.router.routes.extend(app.state.health.routes())
             app.router.routes.append(Route("/graphql", graphql_view(wired, authenticator)))
@@ -90,6 +97,7 @@ def graphql_view(wired: Wired, authenticator: Authenticator) -> GraphQLOverHttp[
         present=public,
         operations_max=figures.operations,
         csrf=CsrfRules(frozenset(settings.allowed_origins)),
+        admit=authenticator.signed_in,
         headers=lambda context: _cookies(context, authenticator),
     )
 
@@ -98,19 +106,16 @@ def _contexts(
     wired: Wired, authenticator: Authenticator
 ) -> Callable[[Request], Awaitable[Context]]:
     async def open_context(request: Request) -> Context:
-        try:
-            viewer = await authenticator.actor(
-                request, root_fields=request.state.operation.root_fields
-            )
-        except Unavailable as error:
-            raise overloaded(str(error), retry_after_s=error.retry_after_s) from None
+        viewer = await authenticator.actor(request, root_fields=request.state.operation.root_fields)
         device = request.headers.get("user-agent")
         return Context(
             app=wired.app,
             viewer=viewer,
-            now=datetime.now(UTC),
+            now=wired.app.now(),
             trace_id=request.state.trace_id,
             snapshot=wired.snapshot,
+            set_cookie=authenticator.cookie_again(request),
+            budget=Budget(objects=wired.settings.limits.cost),
             client=ClientInfo(
                 ip=authenticator.address(request),
                 device=device[:DEVICE_MAX] if device else None,
@@ -121,10 +126,10 @@ def _contexts(
 
 
 def _cookies(context: Context, authenticator: Authenticator) -> Iterator[tuple[str, str]]:
-    if context.set_cookie is not None:
-        yield authenticator.set_cookie(context.set_cookie)
     if context.clear_cookie:
         yield authenticator.clear_cookie()
+    elif context.set_cookie is not None:
+        yield authenticator.set_cookie(context.set_cookie)
 
 
 @asynccontextmanager
@@ -134,7 +139,9 @@ async def _sessions(wired: Wired) -> AsyncIterator[Authenticator]:
     authenticator = Authenticator(
         tokens=wired.tokens,
         doors=wired.app.doors,
+        note_use=partial(note_use, wired.app),
         now=wired.app.now,
+        hears=lambda: wired.fanout.hears,
         secure=settings.public_url.startswith("https:"),
         trusted_proxies=settings.trusted_proxies,
     )
@@ -152,4 +159,4 @@ async def _sessions(wired: Wired) -> AsyncIterator[Authenticator]:
         yield authenticator
     finally:
         hearing.cancel()
-        await asyncio.gather(hearing, return_exceptions=True)
+        await asyncio.gather(hearing, *authenticator.noting, return_exceptions=True)

@@ -1,9 +1,11 @@
 """Who is asking: a bearer token or the session's cookie, checked on each request."""
 
-import ipaddress
-from collections.abc import Callable, Sequence
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime
+from ipaddress import IPv4Address, IPv6Address, ip_address
 
+import structlog
 from starlette.datastructures import Headers
 from starlette.requests import Request
 
@@ -16,6 +18,7 @@ from gateway.settings import Network
 
 SESSION_CACHE_S = 5.0  # the longest that an ended session could last if its news were lost
 SESSIONS_MAX = 20_000
+NOTE_AGAIN_S = 60.0  # after a use that may have been noted, or not
 COOKIE_AGE_S = 30 * 86_400
 
 # What works signed out, and takes no notice of credentials that are no longer good.
@@ -27,24 +30,35 @@ OPEN_FIELDS = frozenset(
 )
 
 
+log = structlog.get_logger("dashtam.sessions")
+
+
 class Authenticator:
-    """`secure`: clients come by https, so the cookie is a `__Host-` one."""
+    """`secure`: clients come by https, so the cookie is a `__Host-` one.
+
+    `hears` says whether news of ended sessions arrive; where they do not, none is remembered.
+    `note_use` is not waited for: `noting` are those calls of it that are under way.
+    """
 
     def __init__(
         self,
         *,
         tokens: Tokens,
         doors: Doors,
+        note_use: Callable[[Actor, datetime], Awaitable[None]],
         now: Callable[[], datetime],
+        hears: Callable[[], bool],
         secure: bool,
         trusted_proxies: Sequence[Network],
     ) -> None:
-        self._tokens, self._doors, self._now = tokens, doors, now
-        self._trusted = trusted_proxies
+        self._tokens, self._doors, self._now, self._hears = tokens, doors, now, hears
+        self._trusted, self._note_use = trusted_proxies, note_use
         self.cookie = "__Host-dashtam" if secure else "dashtam"
         self._secure = secure
         self._by_id: SessionCache[SessionId, LiveSession] = SessionCache(size_max=SESSIONS_MAX)
         self._by_hash: SessionCache[bytes, LiveSession] = SessionCache(size_max=SESSIONS_MAX)
+        self._noted: SessionCache[SessionId, bool] = SessionCache(size_max=SESSIONS_MAX)
+        self.noting: set[asyncio.Task[None]] = set()
 
     async def actor(self, request: Request, *, root_fields: frozenset[str]) -> Actor | None:
         """Who asks; None where nobody says who they are.
@@ -60,6 +74,18 @@ class Authenticator:
                 return None
             raise
 
+    async def signed_in(self, request: Request) -> UserId:
+        """Who asks, where that has to be somebody.
+
+        Raises:
+            Fault: 401, also where nobody says who they are.
+            Unavailable: nobody can look.
+        """
+        actor = await self._actor(request)
+        if actor is None:
+            raise _unauthenticated("sign in first")
+        return actor.user_id
+
     async def _actor(self, request: Request) -> Actor | None:
         ip = self.address(request)
         header = request.headers.get("authorization")
@@ -67,18 +93,25 @@ class Authenticator:
             scheme, _, token = header.partition(" ")
             if scheme.lower() != "bearer":
                 raise _unauthenticated("send Authorization: Bearer and an access token")
-            return await self._by_token(token.strip(), ip)
+            live = await self._by_token(token.strip())
+            self._use(live, ip)
+            return _actor(live, ip)
         secret = request.cookies.get(self.cookie)
-        return None if secret is None else await self._by_cookie(secret, ip)
+        if secret is None:
+            return None
+        live = await self._by_cookie(secret)
+        if self._use(live, ip):
+            request.state.cookie_again = secret
+        return _actor(live, ip)
 
-    async def _by_token(self, token: str, ip: str | None) -> Actor:
+    async def _by_token(self, token: str) -> LiveSession:
         now = self._now()
         try:
             claims = self._tokens.read(token, now=now)
         except InvalidToken:
             raise _unauthenticated("the access token is not, or no longer, good") from None
         user_id, session_id = UserId(claims.user_id), SessionId(claims.session_id)
-        live = self._by_id.get(session_id)
+        live = self._by_id.get(session_id) if self._hears() else None
         if live is None:
             since = self._by_id.drops
             live = await self._doors.session_by_id(user_id, session_id)
@@ -86,11 +119,11 @@ class Authenticator:
                 self._by_id.put(session_id, live, ttl_s=SESSION_CACHE_S, since=since)
         if live is None or not live.session.is_live(now) or claims.version != live.token_version:
             raise _unauthenticated("the session is over")
-        return _actor(live, ip)
+        return live
 
-    async def _by_cookie(self, secret: str, ip: str | None) -> Actor:
+    async def _by_cookie(self, secret: str) -> LiveSession:
         digest = self._tokens.digest(secret[:256])
-        live = self._by_hash.get(digest)
+        live = self._by_hash.get(digest) if self._hears() else None
         if live is None:
             since = self._by_hash.drops
             live = await self._doors.session_by_hash(digest)
@@ -99,7 +132,29 @@ class Authenticator:
         good = live is not None and live.session.is_cookie and live.session.refresh_hash == digest
         if live is None or not good or not live.session.is_live(self._now()):
             raise _unauthenticated("the session is over")
-        return _actor(live, ip)
+        return live
+
+    def _use(self, live: LiveSession, ip: str | None) -> bool:
+        """Whether this is a use that is to be noted."""
+        session, at = live.session, self._now()
+        if session.used(at=at) == session or self._noted.get(session.id):
+            return False
+        self._noted.put(session.id, True, ttl_s=NOTE_AGAIN_S)
+        task = asyncio.create_task(self._note(_actor(live, ip), at))
+        self.noting.add(task)
+        task.add_done_callback(self.noting.discard)
+        return True
+
+    async def _note(self, actor: Actor, at: datetime) -> None:
+        try:
+            await self._note_use(actor, at)
+        except Exception:  # the request that it was noted for has its answer
+            log.exception("session.use_not_noted")
+
+    def cookie_again(self, request: Request) -> str | None:
+        """The secret of a cookie that lives on from now, once `actor` has looked."""
+        secret: str | None = getattr(request.state, "cookie_again", None)
+        return secret
 
     def forget(self, session_id: SessionId) -> None:
         """It has ended: the next request looks again."""
@@ -112,20 +167,17 @@ class Authenticator:
         self._by_hash.clear()
 
     def address(self, request: Request) -> str | None:
-        """The client's address; what a proxy says of it counts only where the proxy is trusted."""
-        peer = request.client.host if request.client else None
-        hops = [peer, *reversed(_forwarded(request.headers))]
-        for hop in hops:
-            if hop is None or not self._is_trusted(hop):
-                return hop
-        return hops[-1]
+        """The client's address; what a proxy says of it counts only where the proxy is trusted.
 
-    def _is_trusted(self, address: str) -> bool:
-        try:
-            found = ipaddress.ip_address(address)
-        except ValueError:
-            return False
-        return any(found in network for network in self._trusted)
+        None where it, or one that a trusted proxy names, is not an address.
+        """
+        peer = request.client.host if request.client else ""
+        found: IPv4Address | IPv6Address | None = None
+        for hop in (peer, *reversed(_forwarded(request.headers))):
+            found = _address(hop)
+            if found is None or not any(found in network for network in self._trusted):
+                break
+        return None if found is None else str(found)
 
     def set_cookie(self, secret: str) -> tuple[str, str]:
         return "set-cookie", self._cookie_text(secret, COOKIE_AGE_S)
@@ -141,6 +193,19 @@ class Authenticator:
 def _forwarded(headers: Headers) -> list[str]:
     said = ",".join(headers.getlist("x-forwarded-for"))
     return [hop.strip() for hop in said.split(",") if hop.strip()][-16:]
+
+
+def _address(said: str) -> IPv4Address | IPv6Address | None:
+    """Without a port, a zone, or the form that IPv6 has for an IPv4 address."""
+    if said.startswith("["):
+        said = said[1:].partition("]")[0]
+    elif said.count(":") == 1:
+        said = said.partition(":")[0]
+    try:
+        found = ip_address(said.partition("%")[0])
+    except ValueError:
+        return None
+    return (found.ipv4_mapped or found) if isinstance(found, IPv6Address) else found
 
 
 def _actor(live: LiveSession, ip: str | None) -> Actor:

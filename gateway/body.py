@@ -1,7 +1,7 @@
 """A request's head and body within limits, so that every refusal reaches who reads it."""
 
 import asyncio
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 
 from starlette.datastructures import Headers
@@ -65,10 +65,18 @@ class Body:
                 raise _too_large(size_max)
             yield chunk
 
-    async def read(self, *, size_max: int) -> bytes:
-        """The whole body. Raises: Fault, ClientDisconnect; see `chunks`."""
+    async def read(self, *, size_max: int, long: int, is_long: Callable[[], object]) -> bytes:
+        """The whole body; `is_long` is called once `long` bytes are passed, and may raise.
+
+        Raises: Fault, ClientDisconnect; see `chunks`.
+        """
+        body = bytearray()
         async with aclosing(self.chunks(size_max=size_max)) as chunks:
-            return b"".join([chunk async for chunk in chunks])
+            async for chunk in chunks:
+                if len(body) <= long < len(body) + len(chunk):
+                    is_long()
+                body += chunk
+        return bytes(body)
 
     async def drain(self) -> bool:
         """Read away what is left, since most clients read no answer before they have sent it all.

@@ -1,13 +1,17 @@
 """The demo user of development: a person with a sandbox link and a year of data."""
 
+from typing import TYPE_CHECKING
+
+import asyncpg
 import structlog
 
 from domain.commands.identity import CreateUser, actor_to_be, create_user
 from domain.commands.links import ConnectProvider, connect_provider
 from domain.commands.running import Busy, LeaseLost, RunSync, run_sync
 from domain.identity import Actor, Role, UserId, new_id
-from domain.sync import SyncStatus
-from gateway.wiring import Wired
+
+if TYPE_CHECKING:
+    from gateway.wiring import Wired
 
 log = structlog.get_logger("dashtam.demo")
 
@@ -27,7 +31,28 @@ query Dashboard {
 }"""
 
 
-async def prepare_demo(wired: Wired) -> None:
+WHOSE = "SELECT user_id FROM user_by_email($1)"
+SYNCED = """
+SELECT EXISTS (
+    SELECT FROM sync_runs WHERE user_id = $1 AND status NOT IN ('QUEUED', 'RUNNING')
+)"""
+
+
+async def is_prepared(url: str) -> bool:
+    """Whether there is nothing left to do: asked first, since finding out is cheap."""
+    connection = await asyncpg.connect(url)
+    try:
+        user_id = await connection.fetchval(WHOSE, EMAIL)
+        if user_id is None:
+            return False
+        async with connection.transaction():
+            await connection.execute("SELECT enter($1)", user_id)
+            return bool(await connection.fetchval(SYNCED, user_id))
+    finally:
+        await connection.close()
+
+
+async def prepare_demo(wired: "Wired") -> None:
     """Make the demo user and its synced link, where they are missing. A repeat changes nothing."""
     app = wired.app
     known = await app.doors.user_by_email(EMAIL)
@@ -51,11 +76,11 @@ async def prepare_demo(wired: Wired) -> None:
         await reads.close()
     if not links:
         await _link(wired, actor)
-    elif all(run.status is SyncStatus.QUEUED for run in runs.values()):
+    elif not any(run.status.is_terminal for run in runs.values()):
         await _sync(wired, user_id)
 
 
-async def _link(wired: Wired, actor: Actor) -> None:
+async def _link(wired: "Wired", actor: Actor) -> None:
     await connect_provider(
         wired.app,
         ConnectProvider(
@@ -72,7 +97,7 @@ async def _link(wired: Wired, actor: Actor) -> None:
     await _sync(wired, actor.user_id)
 
 
-async def _sync(wired: Wired, user_id: UserId) -> None:
+async def _sync(wired: "Wired", user_id: UserId) -> None:
     """Run what is queued here and now: `/readyz` waits for a dashboard that shows something."""
     actor = Actor(user_id=user_id, role=Role.USER)
     reads = wired.snapshot(actor)

@@ -9,10 +9,9 @@ import click
 from gateway import demo
 from gateway.instance import Instance, ProcessesError
 from gateway.logs import configure
-from gateway.migrate import MigrationError, migrate
+from gateway.migrate import MigrationError, is_current, migrate
 from gateway.processes import up
 from gateway.settings import Settings
-from gateway.wiring import wire
 
 
 def run(*, data_dir: Path, port: int, with_demo: bool) -> None:
@@ -34,9 +33,13 @@ def run(*, data_dir: Path, port: int, with_demo: bool) -> None:
 
 
 async def _prepare(settings: Settings, *, with_demo: bool) -> None:
-    assert settings.migrations_url is not None  # noqa: S101 - an instance has one
-    await migrate(settings.migrations_url)
-    if with_demo:
+    assert settings.database_url is not None  # noqa: S101 - an instance has both
+    assert settings.migrations_url is not None  # noqa: S101 - same
+    if not await is_current(settings.database_url):
+        await migrate(settings.migrations_url)
+    if with_demo and not await demo.is_prepared(settings.database_url):
+        from gateway.wiring import wire  # noqa: PLC0415 - slow to import
+
         async with wire(settings) as wired:
             await demo.prepare_demo(wired)
 

@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
 
+import structlog
 from graphql import DocumentNode, ExecutionResult, GraphQLSchema, execute
 from graphql.execution import Executor
 from starlette.requests import ClientDisconnect
@@ -15,8 +16,12 @@ from gateway.faults import Fault
 from gateway.parameters import Parameters
 
 COERCION_ERRORS_MAX = 5
+CLEANUP_S_MAX = 5.0
 
 T = TypeVar("T")
+
+log = structlog.get_logger("dashtam.graphql")
+_left: set[asyncio.Future[Any]] = set()  # what does not end, so that it is not lost before it does
 
 
 class OperationContext(Protocol):
@@ -61,11 +66,13 @@ async def attended(
     receive: Receive,
     deadline: float,
     close: Callable[[], Awaitable[None]],
+    cleanup_s: float = CLEANUP_S_MAX,
 ) -> T:
     """Run `work` while its client waits, and until `deadline` on the loop's clock; then `close`.
 
     Whoever gives up first, `work` is cancelled and has settled before `close` is called: a
-    command may still have to write that it failed.
+    command may still have to write that it failed. Both have `cleanup_s` for that; what takes
+    longer is logged, and goes on without anyone waiting for it.
 
     Raises:
         ClientDisconnect: nobody waits any more.
@@ -87,14 +94,28 @@ async def attended(
     finally:
         gone.cancel()
         task.cancel()
-        await _to_its_end(_settle(task, gone, close))
+        await _to_its_end(_settle(task, gone, close, cleanup_s))
 
 
 async def _settle(
-    task: asyncio.Task[T], gone: asyncio.Task[None], close: Callable[[], Awaitable[None]]
+    task: asyncio.Task[T],
+    gone: asyncio.Task[None],
+    close: Callable[[], Awaitable[None]],
+    cleanup_s: float,
 ) -> None:
-    await asyncio.gather(task, gone, return_exceptions=True)
-    await close()
+    ended = asyncio.gather(task, gone, return_exceptions=True)
+    await _within(cleanup_s, ended, "graphql.does_not_end")
+    await _within(cleanup_s, asyncio.ensure_future(close()), "graphql.does_not_close")
+
+
+async def _within(wait_s: float, work: asyncio.Future[Any], event: str) -> None:
+    done, _ = await asyncio.wait({work}, timeout=wait_s)
+    if done:
+        work.result()
+        return
+    log.error(event, waited_s=wait_s)
+    _left.add(work)
+    work.add_done_callback(_left.discard)
 
 
 async def _disconnected(receive: Receive) -> None:

@@ -6,8 +6,9 @@ that the audit suite of graphql-http checks: a request error is 400 under
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Iterator
-from contextlib import contextmanager, nullcontext
+from collections import Counter
+from collections.abc import Awaitable, Callable, Hashable, Iterable, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 from uuid import uuid4
@@ -19,10 +20,11 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
+from domain.errors import Unavailable
 from gateway.body import Body, fits
 from gateway.csrf import CsrfRules
 from gateway.documents import Document, Documents, introspection_is_off
-from gateway.execution import Engine, OperationContext, attended
+from gateway.execution import CLEANUP_S_MAX, Engine, OperationContext, attended
 from gateway.faults import Fault, overloaded
 from gateway.guard import Refused
 from gateway.negotiation import LEGACY, RESPONSE, negotiate
@@ -35,6 +37,8 @@ __all__ = ["CsrfRules", "Fault", "GraphQLOverHttp", "Operation", "OperationConte
 DEADLINE_S = 30.0
 UPLOAD_MAX = (10 << 20) + (64 << 10)
 UPLOADS_MAX = 8
+UPLOADS_EACH_MAX = 2
+LONG_BODIES_MAX = 64
 OPERATIONS_MAX = 256
 RETRY_AFTER_S = 1
 
@@ -53,6 +57,10 @@ class Operation:
     root_fields: frozenset[str]
 
 
+async def _anyone(_: Request) -> Hashable:
+    return object()  # each of its own
+
+
 def _nothing(*_: Any) -> Any:
     return ()
 
@@ -64,8 +72,10 @@ def _always(_: Any) -> bool:
 class GraphQLOverHttp(Generic[C]):
     """One ASGI endpoint for POST, GET and QUERY.
 
-    `open_context` makes what the resolvers share, and may raise `Fault`; `request.state` then
-    has `operation` and `trace_id`. `present` has the last word on each error of a field;
+    `open_context` makes what the resolvers share; `request.state` then has `operation` and
+    `trace_id`. `admit` is asked before a form is read: its answer is who sends it, each of whom
+    has UPLOADS_EACH_MAX places. Both may raise `Fault`, and `Unavailable` like any resolver: the
+    whole answer is then 503. `present` has the last word on each error of a field;
     errors of the request are written here. `headers` and `extensions` add to the answer of an
     operation that ran. `introspection` decides for each viewer, where the documents allow it.
     """
@@ -82,8 +92,11 @@ class GraphQLOverHttp(Generic[C]):
         body_max: int | None = None,
         upload_max: int = UPLOAD_MAX,
         uploads_max: int = UPLOADS_MAX,
+        long_bodies_max: int = LONG_BODIES_MAX,
         operations_max: int = OPERATIONS_MAX,
+        cleanup_s: float = CLEANUP_S_MAX,
         csrf: CsrfRules | None = None,
+        admit: Callable[[Request], Awaitable[Hashable]] = _anyone,
         introspection: Callable[[C], bool] = _always,
         headers: Callable[[C], Iterable[tuple[str, str]]] = _nothing,
         extensions: Callable[[C], dict[str, Any]] = _nothing,
@@ -94,10 +107,13 @@ class GraphQLOverHttp(Generic[C]):
             executor_class=executor_class,
             hide_suggestions=documents.hide_suggestions,
         )
-        self._deadline_s, self._csrf = deadline_s, csrf or CsrfRules()
+        self._deadline_s, self._cleanup_s = deadline_s, cleanup_s
+        self._csrf, self._admit = csrf or CsrfRules(), admit
         self._body_max = documents.limits.body if body_max is None else body_max
         self._upload_max = upload_max
         self._operations, self._uploads = _Places(operations_max), _Places(uploads_max)
+        self._long_bodies = _Places(long_bodies_max)
+        self._uploads_of: Counter[Hashable] = Counter()
         self._introspection, self._headers, self._extensions = introspection, headers, extensions
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -117,7 +133,8 @@ class GraphQLOverHttp(Generic[C]):
         trace_id = request.state.trace_id
         try:
             return await self._operate(request, body, media)
-        except Fault as fault:
+        except (Fault, Unavailable) as error_:
+            fault = error_ if isinstance(error_, Fault) else _away(error_)
             errors = [error(fault.message, fault.code, trace_id)]
             headers = [*fault.headers.items()]
             if fault.status == 408 or not await body.drain():
@@ -145,13 +162,30 @@ class GraphQLOverHttp(Generic[C]):
         if not self._csrf.permits(request.headers, simple=simple):
             raise Fault(403, "NOT_PERMITTED", "this site may not send requests here")
         self._operations.check()
-        with self._uploads.taken() if kind == FORM else nullcontext():
-            found = await self._read(request, body, deadline)
+        with ExitStack() as places:
+            if kind == FORM:
+                places.enter_context(self._upload_of(await self._admit(request)))
+            found = await self._read(request, body, deadline, places)
             request.state.operation = operation = await self._operation(request.method, found)
             with self._operations.taken():
                 return await self._run(request, operation, media, deadline)
 
-    async def _read(self, request: Request, body: Body, deadline: float) -> Parameters:
+    @contextmanager
+    def _upload_of(self, sender: Hashable) -> Iterator[None]:
+        """Raises: Fault 429, 503."""
+        if self._uploads_of[sender] >= UPLOADS_EACH_MAX:
+            message = f"at most {UPLOADS_EACH_MAX} uploads at once"
+            raise Fault(429, "RATE_LIMITED", message, {"retry-after": str(RETRY_AFTER_S)})
+        with self._uploads.taken():
+            self._uploads_of[sender] += 1
+            try:
+                yield
+            finally:
+                self._uploads_of -= Counter({sender: 1})  # who has none left is forgotten
+
+    async def _read(
+        self, request: Request, body: Body, deadline: float, places: ExitStack
+    ) -> Parameters:
         try:
             async with asyncio.timeout_at(deadline):
                 return await asked(
@@ -161,6 +195,7 @@ class GraphQLOverHttp(Generic[C]):
                     body,
                     body_max=self._body_max,
                     upload_max=self._upload_max,
+                    is_long=lambda: places.enter_context(self._long_bodies.taken()),
                 )
         except PersistedOnly:
             # The words by which Apollo's clients know it; they then send the text.
@@ -201,11 +236,21 @@ class GraphQLOverHttp(Generic[C]):
             for context in opened:
                 await context.close()
 
-        result = await attended(work(), receive=request.receive, deadline=deadline, close=close)
+        result = await attended(
+            work(),
+            receive=request.receive,
+            deadline=deadline,
+            close=close,
+            cleanup_s=self._cleanup_s,
+        )
         return self._result(media, result, opened[0])
 
     def _result(self, media: str, result: ExecutionResult, context: C) -> Response:
+        """Raises: Unavailable, where any field failed of it: half a snapshot is no answer."""
         errors = result.errors or []
+        for error_ in errors:
+            if (unavailable := _unavailable(error_)) is not None:
+                raise unavailable
         if result.data is None and all(e.path is None for e in errors):
             # It never ran: its variables did not coerce.
             said = [request_error(e, "BAD_USER_INPUT", context.trace_id) for e in errors]
@@ -216,6 +261,21 @@ class GraphQLOverHttp(Generic[C]):
         if extensions := self._extensions(context):
             reply["extensions"] = extensions
         return answer(media, 200, reply, self._headers(context))
+
+
+def _away(unavailable: Unavailable) -> Fault:
+    return overloaded(str(unavailable), retry_after_s=unavailable.retry_after_s)
+
+
+def _unavailable(error: BaseException | None) -> Unavailable | None:
+    """What made the error, as its traceback would tell it."""
+    if isinstance(error, GraphQLError):
+        return _unavailable(error.original_error)
+    if error is None or isinstance(error, Unavailable):
+        return error
+    return _unavailable(
+        error.__cause__ or (None if error.__suppress_context__ else error.__context__)
+    )
 
 
 class _Places:

@@ -1,6 +1,5 @@
 """Whether this process lives, and whether it may receive traffic."""
 
-import asyncio
 from dataclasses import dataclass, field
 
 import asyncpg
@@ -8,10 +7,11 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from adapters.postgres.pool import AWAY
+from adapters.postgres.pool import first_words
+from domain.errors import Unavailable
 from gateway.migrate import behind
 
-CHECK_S_MAX = 3.0
+REVISION = "SELECT version_num FROM alembic_version"
 
 
 @dataclass(slots=True)
@@ -27,12 +27,12 @@ class Health:
         if self.draining:
             return "draining"
         try:
-            async with asyncio.timeout(CHECK_S_MAX):
-                revision = await self.pool.fetchval("SELECT version_num FROM alembic_version")
+            connection, revision = await first_words(self.pool, lambda c: c.fetchval(REVISION))
         except asyncpg.UndefinedTableError:
             return "the database has no schema: run `dashtam migrate`"
-        except (*AWAY, asyncpg.InterfaceError):
-            return "the database is away"
+        except Unavailable as error:
+            return str(error)
+        await self.pool.release(connection)
         if behind(revision):
             return "the database is of another version: run `dashtam migrate`"
         return None

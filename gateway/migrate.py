@@ -6,16 +6,14 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import asyncpg
-from alembic import command
-from alembic.config import Config
-from alembic.runtime.migration import MigrationContext
-from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, NullPool
-from sqlalchemy.exc import DBAPIError
-from sqlalchemy.ext.asyncio import create_async_engine
+
+if TYPE_CHECKING:  # slow to import, and needed only where a migration is missing
+    from alembic.config import Config
+    from sqlalchemy import Connection
+    from sqlalchemy.exc import DBAPIError
 
 SCRIPTS = Path(__file__).parents[1] / "migrations"
 LOCK = 4_714_390_226_581  # of our own, for pg_advisory_lock
@@ -54,17 +52,26 @@ async def pending(url: str) -> bool:
     Raises:
         MigrationError: the database is away.
     """
-    async with _connected(url) as connection:
-        try:
-            now = await connection.fetchval("SELECT version_num FROM alembic_version")
-        except asyncpg.UndefinedTableError:
-            return True
-    return behind(now)
+    return behind(await _revision(url))
+
+
+async def is_current(url: str) -> bool:
+    """Whether the database is of exactly this version. Raises MigrationError: it is away."""
+    return await _revision(url) == _head()
 
 
 def behind(revision: str | None) -> bool:
     """Whether a database at this revision lacks migrations of ours."""
     return revision is None or (revision in _revisions() and revision != _head())
+
+
+async def _revision(url: str) -> str | None:
+    async with _connected(url) as connection:
+        try:
+            found: str | None = await connection.fetchval("SELECT version_num FROM alembic_version")
+        except asyncpg.UndefinedTableError:
+            return None
+    return found
 
 
 def _in_turn(owner_url: str) -> tuple[str | None, str]:
@@ -73,6 +80,10 @@ def _in_turn(owner_url: str) -> tuple[str | None, str]:
 
 
 async def _migrate(owner_url: str) -> tuple[str | None, str]:
+    from sqlalchemy import NullPool  # noqa: PLC0415 - slow to import
+    from sqlalchemy.exc import DBAPIError  # noqa: PLC0415 - same
+    from sqlalchemy.ext.asyncio import create_async_engine  # noqa: PLC0415 - same
+
     async with _connected(owner_url) as connection:
         await _check(connection)
         engine = create_async_engine(
@@ -86,7 +97,10 @@ async def _migrate(owner_url: str) -> tuple[str | None, str]:
             raise MigrationError(_sentence(error)) from error
 
 
-def _upgrade(db: Connection) -> tuple[str | None, str]:
+def _upgrade(db: "Connection") -> tuple[str | None, str]:
+    from alembic import command  # noqa: PLC0415 - slow to import
+    from alembic.runtime.migration import MigrationContext  # noqa: PLC0415 - same
+
     before = MigrationContext.configure(db).get_current_revision()
     db.rollback()  # it has looked; each migration begins its own transaction
     if before is not None and before not in _revisions():
@@ -154,26 +168,27 @@ async def _connected(url: str) -> AsyncIterator[Any]:
             await connection.close()
 
 
-def _sentence(error: DBAPIError) -> str:
+def _sentence(error: "DBAPIError") -> str:
     said = str(error.orig).rpartition(": ")[2].strip()
     if getattr(error.orig, "sqlstate", None) == asyncpg.LockNotAvailableError.sqlstate:
         return "A table is in use by something that does not end: try again in a moment."
     return f"The migration stopped and changed nothing more: {said}."
 
 
-def _config() -> Config:
+def _config() -> "Config":
+    from alembic.config import Config  # noqa: PLC0415 - slow to import
+
     config = Config()
     config.set_main_option("script_location", str(SCRIPTS).replace("%", "%%"))
     return config
 
 
 @cache
-def _revisions() -> frozenset[str]:
-    return frozenset(s.revision for s in ScriptDirectory(str(SCRIPTS)).walk_revisions())
+def _revisions() -> tuple[str, ...]:
+    """Oldest first. A file is named for its revision, and they are numbered in order."""
+    files = (SCRIPTS / "versions").glob("[0-9]*.py")
+    return tuple(sorted(file.name.partition("_")[0] for file in files))
 
 
-@cache
 def _head() -> str:
-    head = ScriptDirectory(str(SCRIPTS)).get_current_head()
-    assert head is not None  # noqa: S101 - we ship migrations; narrows the type
-    return head
+    return _revisions()[-1]

@@ -1,6 +1,7 @@
 """From an HTTP request to the parameters of a GraphQL request, by method and media type."""
 
 import asyncio
+from collections.abc import Callable
 from contextlib import aclosing
 
 from starlette.datastructures import Headers
@@ -45,12 +46,16 @@ async def asked(
     *,
     body_max: int,
     upload_max: int,
+    is_long: Callable[[], object],
 ) -> Parameters:
-    """Raises: Fault, PersistedOnly, ClientDisconnect."""
+    """`is_long` is called while a JSON body is being read that is over LONG, and may refuse it.
+
+    Raises: Fault, PersistedOnly, ClientDisconnect.
+    """
     if method == "GET":
         return parameters.parameters(parameters.from_query_string(query_string))
     if admitted(method, headers) == JSON:
-        raw = await body.read(size_max=body_max)
+        raw = await body.read(size_max=body_max, long=LONG, is_long=is_long)
         if len(raw) > LONG:
             return parameters.parameters(await asyncio.to_thread(parameters.from_json, raw))
         return parameters.parameters(parameters.from_json(raw))

@@ -28,7 +28,7 @@ from gateway.settings import Settings
 from gateway.wiring import Wired, wire
 
 POLL_S = 0.2
-console = Console(highlight=False)
+console = Console(highlight=False, markup=False, soft_wrap=True)  # file names are no markup
 
 
 @contextmanager
@@ -104,10 +104,10 @@ async def import_files(
                 failed += not await _import(wired, actor, path, asked)
             except UnreadableFile as refusal:
                 line = f", line {refusal.line}" if refusal.line else ""
-                console.print(f"[red]{path.name}{line}: {refusal.message}[/]")
+                console.print(f"{path.name}{line}: {refusal.message}", style="red")
                 failed += 1
             except DomainError as refusal:
-                console.print(f"[red]{path.name}: {refusal.message}[/]")
+                console.print(f"{path.name}: {refusal.message}", style="red")
                 failed += 1
     return failed
 
@@ -148,7 +148,7 @@ async def _import(wired: Wired, actor: Actor, path: Path, asked: ImportAsked) ->
 
 
 def _show_preview(preview: ImportPreview) -> None:
-    console.print(f"[bold]{preview.institution or 'Unknown institution'}[/]: nothing was changed")
+    console.print(f"{preview.institution or 'Unknown institution'}: nothing was changed")
     for account in preview.accounts:
         balance = _money(account.balance) if account.balance else "no balance"
         days = f", {account.since} to {account.until}" if account.since else ""
@@ -157,7 +157,7 @@ def _show_preview(preview: ImportPreview) -> None:
         console.print(f"    transactions: {_counts(account.transactions)}")
         console.print(f"    holdings: {_counts(account.holdings)}")
     for row in preview.unreadable:
-        console.print(f"  [yellow]line {row.line}: {row.reason}[/]")
+        console.print(f"  line {row.line}: {row.reason}", style="yellow")
 
 
 # ── syncing ─────────────────────────────────────────────────────────────────
@@ -241,19 +241,20 @@ def _link_id(text: str) -> LinkId:
 
 
 def _progress() -> Progress:
-    columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn())
-    return Progress(*columns, TimeElapsedColumn(), console=console, transient=True)
+    columns = (TextColumn("{task.description}", markup=False), BarColumn(), TaskProgressColumn())
+    quiet = not console.is_terminal
+    return Progress(*columns, TimeElapsedColumn(), console=console, transient=True, disable=quiet)
 
 
 def _show(name: str, run: SyncRun) -> bool:
     good = run.status in (SyncStatus.SUCCEEDED, SyncStatus.PARTIAL)
     style = "green" if run.status is SyncStatus.SUCCEEDED else "yellow" if good else "red"
-    console.print(f"[{style}]{name}: {run.status.value.lower()}[/]")
+    console.print(f"{name}: {run.status.value.lower()}", style=style)
     console.print(f"  accounts: {_counts(run.accounts)}")
     console.print(f"  holdings: {_counts(run.holdings)}")
     console.print(f"  transactions: {_counts(run.transactions)}")
     if run.error is not None:
-        console.print(f"  [{style}]{run.error.message}[/]")
+        console.print(f"  {run.error.message}", style=style)
     return good
 
 

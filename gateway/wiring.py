@@ -7,10 +7,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 import asyncpg
-from adapters.ofx.statements import statement_of
-from redis.asyncio import Redis
 
 from adapters.memory.limits import MemoryLimits
+from adapters.ofx.statements import statement_of
 from adapters.postgres.connections import open_engine
 from adapters.postgres.doors import PostgresDoors
 from adapters.postgres.fanout import PostgresFanout
@@ -18,9 +17,8 @@ from adapters.postgres.pool import AWAY, open_pool
 from adapters.postgres.snapshot import Snapshot
 from adapters.postgres.store import PostgresStore
 from adapters.providers import providers
-from adapters.redis.limits import RedisLimits
 from adapters.security.casbin_policy import CasbinPolicy
-from adapters.security.keyring import Keyring
+from adapters.security.keyring import Keyring, KeyringError
 from adapters.security.passwords import Argon2Passwords
 from adapters.security.tokens import Tokens
 from adapters.security.vault import Vault
@@ -54,7 +52,7 @@ async def wire(settings: Settings) -> AsyncIterator[Wired]:
     """Open every adapter; close them in the opposite order, even when opening one failed.
 
     Raises:
-        SettingsError: no database, or no keys.
+        SettingsError: no database, or no keys that can be read.
         Unavailable: the database cannot be reached.
     """
     if settings.database_url is None or settings.keyring is None:
@@ -108,15 +106,22 @@ def limits_of(figures: LimitFigures) -> LimitSettings:
 
 def _keyring(settings: Settings) -> Keyring:
     assert settings.keyring is not None  # noqa: S101 - checked by the caller
-    if settings.is_development:
-        return Keyring.load_or_create(settings.keyring)
-    return Keyring.load(settings.keyring)
+    try:
+        if settings.is_development:
+            return Keyring.load_or_create(settings.keyring)
+        return Keyring.load(settings.keyring)
+    except KeyringError as error:
+        raise SettingsError(str(error)) from error
 
 
 async def _limits(settings: Settings, stack: AsyncExitStack) -> Limits:
     """In memory for one process, in Redis for several."""
     if settings.redis_url is None:
         return MemoryLimits()
+    from redis.asyncio import Redis  # noqa: PLC0415 - slow to import
+
+    from adapters.redis.limits import RedisLimits  # noqa: PLC0415 - imports Redis too
+
     redis = Redis.from_url(settings.redis_url)
     stack.push_async_callback(redis.aclose)
     return RedisLimits(redis)

@@ -21,7 +21,7 @@ from adapters.postgres.fanout import RELAYED
 from adapters.postgres.jobs import SETTINGS as JOBS
 from adapters.postgres.pool import AWAY
 from adapters.postgres.relay import BATCH, relay
-from domain.commands.running import Busy, LeaseLost, RunSync, run_sync
+from domain.commands.running import Busy, Interrupted, LeaseLost, RunSync, run_sync
 from domain.commands.sync import JOB, ScheduleSync, schedule_sync
 from domain.errors import DomainError, Unavailable
 from domain.events import Event
@@ -71,10 +71,12 @@ class Worker:
             asyncio.create_task(self._every(RELAY_EVERY_S, self._relay)),
         ]
         try:
+            # pgqueuer probes its listener before it listens, and where the probe is faster takes
+            # itself for deaf: that must not end us, since the queue is looked at each second too.
             await self._queue.run(
                 dequeue_timeout=timedelta(seconds=1),
                 heartbeat_timeout=HEARTBEAT,
-                shutdown_on_listener_failure=True,
+                shutdown_on_listener_failure=False,
             )
         finally:
             self._stopping.set()
@@ -88,11 +90,19 @@ class Worker:
 
     async def _run(self, user_id: UserId, run_id: RunId) -> None:
         actor = Actor(user_id=user_id, role=Role.USER)
-        cmd = RunSync(actor=actor, run_id=run_id, worker=self._id, at=self._app.now())
+        cmd = RunSync(
+            actor=actor,
+            run_id=run_id,
+            worker=self._id,
+            at=self._app.now(),
+            stopping=self._stopping.is_set,
+        )
         try:
             run = await run_sync(self._app, cmd)
         except Busy as busy:
             raise RetryRequested(delay=timedelta(seconds=busy.retry_after_s)) from None
+        except Interrupted:
+            raise RetryRequested from None
         except LeaseLost:
             log.info("sync.taken_over", run=run_id)
         except DomainError as refusal:  # the run or its user is gone
@@ -133,7 +143,11 @@ class Worker:
 
     async def _send(self, seq: int, event: Event) -> None:
         said = {"seq": seq, "user": str(event.user_id), "name": event.name.value}
-        await self._wired.fanout.publish(RELAYED, json.dumps({**said, "facts": {**event.facts}}))
+        text = json.dumps({**said, "facts": {**event.facts}})
+        try:
+            await self._wired.fanout.publish(RELAYED, text)
+        except ValueError:  # too long to be told: subscribers find it in the table
+            log.warning("relay.too_long", count=seq)
 
     async def _every(self, seconds: float, do: Callable[[], Awaitable[None]]) -> None:
         while not self._stopping.is_set():

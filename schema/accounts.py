@@ -107,7 +107,7 @@ class AccountQuery:
     async def accounts(
         self, info: Info, filter: AccountFilter | None = NOT_GIVEN
     ) -> list[domain.accounts.Account]:
-        return await queries.accounts(info.context.reads, chosen(filter))
+        return info.context.paid(await queries.accounts(info.context.reads, chosen(filter)))
 
     @field(Account | None)
     async def account(self, info: Info, id: strawberry.ID) -> domain.accounts.Account | None:

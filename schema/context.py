@@ -1,9 +1,10 @@
 """What resolvers are given: one Context an operation."""
 
-from collections.abc import Callable
+import asyncio
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeVar
 
 import strawberry
 from graphql import FieldNode
@@ -13,7 +14,11 @@ from domain.identity import Actor
 from domain.links import ProviderInfo
 from domain.ports import App
 from domain.queries import links
+from domain.queries.budget import Budget
+from domain.queries.pages import Page
 from domain.storage import Reads
+
+T = TypeVar("T")
 
 
 class Abandoned(Exception):
@@ -26,13 +31,13 @@ class ClientInfo:
 
     ip: str | None = None
     device: str | None = None
-    is_secure: bool = False
 
 
 @dataclass(slots=True, kw_only=True)
 class Context:
-    """`viewer` is None signed out. `set_cookie` and `clear_cookie` say what a mutation wants of
-    the session's cookie: the secret to set, or that it be removed.
+    """`viewer` is None signed out. `set_cookie` and `clear_cookie` say what becomes of the
+    session's cookie: the secret to set, also where it only lives on, or that it be removed.
+    `turn` is had by who is about to have a long list gone through.
     """
 
     app: App
@@ -43,7 +48,9 @@ class Context:
     client: ClientInfo = ClientInfo()
     set_cookie: str | None = field(default=None, repr=False)
     clear_cookie: bool = False
+    budget: Budget = field(default_factory=Budget)
     loaders: dict[int, Any] = field(default_factory=dict)
+    turn: asyncio.Lock = field(default_factory=asyncio.Lock)
     _open: Reads | None = None
     _sent: int = 0
     _over: bool = False
@@ -73,6 +80,11 @@ class Context:
         """How many were sent so far, in all snapshots of the operation."""
         return self._sent + (0 if self._open is None else self._open.statements)
 
+    def paid(self, found: T) -> T:
+        """What a field found, its objects taken from the budget. Raises TooMuch."""
+        self.budget.spend_objects(objects_in(found))
+        return found
+
     def provider(self, slug: str) -> ProviderInfo:
         return links.provider(self.app.providers, slug)
 
@@ -86,6 +98,14 @@ class Context:
     async def close(self) -> None:
         self._over = True
         await self.renew()
+
+
+def objects_in(found: Any) -> int:
+    """How many of it have an id: in a page, a list, or itself."""
+    nodes = found.nodes if isinstance(found, Page) else found
+    if not isinstance(nodes, Sequence):
+        return int(hasattr(nodes, "id"))
+    return sum(hasattr(node, "id") for node in nodes)
 
 
 class Info(strawberry.Info[Context, None]):

@@ -9,7 +9,14 @@ import structlog
 from graphql import GraphQLError
 
 from domain import errors as domain_errors
-from domain.errors import BadQuery, DomainError, ErrorCode, Unauthenticated, Unavailable
+from domain.errors import (
+    BadQuery,
+    DomainError,
+    ErrorCode,
+    TooMuch,
+    Unauthenticated,
+    Unavailable,
+)
 from domain.links import ProviderInfo
 from domain.sync import RunError
 from schema.context import Abandoned
@@ -153,6 +160,7 @@ def public(error: GraphQLError, trace_id: str) -> dict[str, Any]:
 _CODES: tuple[tuple[type[Exception], str], ...] = (
     (Unauthenticated, "UNAUTHENTICATED"),
     (BadQuery, "BAD_USER_INPUT"),
+    (TooMuch, "TOO_COMPLEX"),
     (Unavailable, "UNAVAILABLE"),
     (Abandoned, "UNAVAILABLE"),
     (domain_errors.NotFound, "NOT_FOUND"),

@@ -10,7 +10,7 @@ import strawberry
 import domain.accounts
 import domain.history
 from domain.accounts import AccountFilter, AccountId
-from domain.history import POINTS_MAX, Interval, SnapshotSource
+from domain.history import Interval, SnapshotSource
 from domain.queries import accounts as account_queries
 from domain.queries import history as queries
 from schema import ids
@@ -57,12 +57,14 @@ async def balance_history_of_accounts(
     until: Until = NOT_GIVEN,
     interval: Interval = Interval.DAY,
 ) -> list[list[domain.history.BalancePoint]]:
-    """What the account was worth, oldest first: one year by default, ten at most."""
+    """What the account was worth, oldest first: one year by default, ten at most; 10,000
+    points a list, and 100,000 an operation.
+    """
     reads = context.reads
     within = await queries.span(reads, given(since), given(until), context.now)
     keys = [a.id for a in accounts]
     return await queries.balance_history(
-        reads, keys, within=within, interval=interval, at=context.now
+        reads, keys, within=within, interval=interval, at=context.now, budget=context.budget
     )
 
 
@@ -73,7 +75,7 @@ async def latest_balances_of_accounts(
     return await queries.latest_balances(context.reads, [a.id for a in accounts])
 
 
-history_edge = edge(balance_history_of_accounts, of=list[BalancePoint])
+history_edge = edge(balance_history_of_accounts, of=list[BalancePoint], long=True)
 latest_edge = edge(latest_balances_of_accounts, of=BalancePoint | None)
 
 
@@ -82,8 +84,8 @@ class HistoryQuery:
     @field(
         list[BalancePoint],
         "What accounts were worth, account by account in the order of `accounts`, each oldest "
-        "first: one year by default, ten years and 10,000 points at most. Without ids, of all "
-        "active accounts.",
+        "first: one year by default, ten years and 10,000 points at most, and 100,000 points an "
+        "operation. Without ids, of all active accounts.",
     )
     async def balance_history(
         self,
@@ -102,6 +104,7 @@ class HistoryQuery:
             filter = AccountFilter(ids=chosen, include_inactive=True)
         keys = [a.id for a in await account_queries.accounts(reads, filter)]
         series = await queries.balance_history(
-            reads, keys, within=within, interval=interval, at=now, points_max=POINTS_MAX
+            reads, keys, within=within, interval=interval, at=now, budget=info.context.budget
         )
+        queries.check_points(sum(map(len, series)))
         return [point for points in series for point in points]

@@ -178,4 +178,6 @@ class HoldingQuery:
     ) -> HoldingPage:
         reads = info.context.reads
         limit, begin = paging.limit(first), position(after)
-        return await queries.holdings(reads, chosen(filter), limit=limit, after=begin)
+        return info.context.paid(
+            await queries.holdings(reads, chosen(filter), limit=limit, after=begin)
+        )

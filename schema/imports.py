@@ -23,6 +23,9 @@ from schema.payloads import Payload, mutation
 from schema.scalars import Upload, UploadedFile
 from schema.sync import QuarantinedRow, SyncCounts, SyncRun, run_of
 
+UNREADABLE_MAX = 100
+RAW_MAX = 2_000  # characters
+
 
 @strawberry.type(description="What an import would do to one account.")
 class PreviewedAccount:
@@ -42,9 +45,13 @@ class ImportPreview:
     institution: str | None
     accounts: list[PreviewedAccount]
 
-    @field(list[QuarantinedRow], "What could not be understood.")
+    @field(
+        list[QuarantinedRow],
+        "What could not be understood: the first 100, with 2,000 characters of each.",
+    )
     def unreadable(self: Any) -> Sequence[domain.sync.QuarantinedRow]:
-        return [_row(number, row) for number, row in enumerate(self.unreadable, 1)]
+        shown = self.unreadable[:UNREADABLE_MAX]
+        return [_row(number, row) for number, row in enumerate(shown, 1)]
 
 
 def _row(number: int, row: domain.sync.Unreadable) -> domain.sync.QuarantinedRow:
@@ -54,7 +61,7 @@ def _row(number: int, row: domain.sync.Unreadable) -> domain.sync.QuarantinedRow
         run_id=RunId(ids.ABSENT),
         kind=row.scope,
         reason=row.reason,
-        raw=row.raw,
+        raw=row.raw[:RAW_MAX],
         line=row.line,
         account_key=row.account_key,
     )

@@ -144,7 +144,7 @@ class LinkQuery:
     async def links(
         self, info: Info, status: list[LinkStatus] | None = NOT_GIVEN
     ) -> list[domain.links.Link]:
-        return await queries.links(info.context.reads, given(status))
+        return info.context.paid(await queries.links(info.context.reads, given(status)))
 
     @field(Link | None)
     async def link(self, info: Info, id: strawberry.ID) -> domain.links.Link | None:

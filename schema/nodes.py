@@ -49,4 +49,4 @@ class NodeQuery:
 
     @field(list[Node | None], "At most 500, in the order of their ids; null for what is not there.")
     async def nodes(self, info: Info, ids: list[strawberry.ID]) -> Any:
-        return await _found(info.context.reads, ids)
+        return info.context.paid(await _found(info.context.reads, ids))

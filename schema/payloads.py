@@ -8,13 +8,13 @@ from typing import Any
 import strawberry
 
 from domain.accounts import Account
-from domain.errors import DomainError, NotFound
+from domain.errors import DomainError, NotFound, RateLimited
 from domain.identity import User
 from domain.imports import ImportPreview
 from domain.links import Link
 from domain.sync import SyncRun
 from schema.context import Info
-from schema.errors import UserError, user_error
+from schema.errors import UserError, log, user_error
 
 Path = tuple[str, ...]
 
@@ -62,6 +62,8 @@ def mutation(
             except DomainError as refusal:
                 if isinstance(refusal, NotFound) and refusal.field is None:
                     refusal.field = id_at
+                if isinstance(refusal, RateLimited):  # which the audit log may not know of
+                    log.warning("mutation.limited", operation=info.field_name)
                 payload = Payload(errors=[user_error(refusal, context.provider)])
             return payload
 

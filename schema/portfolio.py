@@ -91,8 +91,14 @@ class PortfolioQuery:
         interval: Interval = Interval.DAY,
         currency: Currency | None = NOT_GIVEN,
     ) -> list[domain.portfolio.NetWorthPoint]:
-        reads, now = info.context.reads, info.context.now
+        context = info.context
+        reads, now = context.reads, context.now
         within = await history_queries.span(reads, given(since), given(until), now)
         return await queries.net_worth_history(
-            reads, within=within, interval=interval, into=given(currency), at=now
+            reads,
+            within=within,
+            interval=interval,
+            into=given(currency),
+            at=now,
+            budget=context.budget,
         )

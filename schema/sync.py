@@ -212,7 +212,7 @@ class SyncQuery:
         link = None
         if (asked := given(link_id)) is not None:
             link = LinkId(ids.key("Link", asked) or ids.ABSENT)
-        return await queries.runs(reads, link, limit=limit, after=begin)
+        return info.context.paid(await queries.runs(reads, link, limit=limit, after=begin))
 
 
 @strawberry.type

@@ -203,4 +203,6 @@ class TransactionQuery:
     ) -> TransactionPage:
         reads = info.context.reads
         limit, begin = paging.limit(first), position(after, order_by)
-        return await queries.transactions(reads, chosen(filter), order_by, limit=limit, after=begin)
+        return info.context.paid(
+            await queries.transactions(reads, chosen(filter), order_by, limit=limit, after=begin)
+        )

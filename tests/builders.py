@@ -79,7 +79,15 @@ def received_account(**said: Any) -> ReceivedAccount:
         "as_of": NOW,
         "number": "000123456789",
     }
-    return ReceivedAccount(**values | said)
+    values |= said
+    balance = values["balance"]
+    values.setdefault("currency", balance.currency if balance else USD)
+    return ReceivedAccount(**values)
+
+
+def stated(account: ReceivedAccount) -> Money:
+    assert account.balance is not None
+    return account.balance
 
 
 def terms(symbol: str | None = "AAPL", **said: Any) -> SecurityTerms:

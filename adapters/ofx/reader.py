@@ -20,6 +20,7 @@ from adapters.ofx.investments import (
     SecurityInfo,
 )
 from adapters.ofx.records import (
+    AccountRef,
     BankTransaction,
     ListedAccount,
     OfxFile,
@@ -84,7 +85,7 @@ class _Records:
 class _Reading:
     def __init__(self, text: Source) -> None:
         self._source = text
-        self._account_id: str | None = None
+        self._account: AccountRef | None = None
         self._statements: list[Statement] = []
         self._accounts: list[ListedAccount] = []
         self._securities: list[SecurityInfo] = []
@@ -151,7 +152,7 @@ class _Reading:
             return
         if len(self._statements) >= STATEMENTS_MAX:
             raise OfxError(f"more than {STATEMENTS_MAX:,} statements", node.line)
-        outer, self._account_id = self._account_id, account.account_id
+        outer, self._account = self._account, account
         records = _Records()
         self._walk(node, records)
         listing = node.find(*_TRANSACTION_LISTS)
@@ -174,7 +175,7 @@ class _Reading:
                 line=node.line,
             )
         )
-        self._account_id = outer
+        self._account = outer
 
     def _investment_balances(self, node: Node | None) -> InvestmentBalances | None:
         if node is None:
@@ -225,7 +226,7 @@ class _Reading:
                 reason=reason,
                 line=node.line,
                 raw=self._raw(node) if raw is None else raw,
-                account_id=self._account_id,
+                account=self._account,
             )
         )
 

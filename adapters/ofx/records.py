@@ -139,14 +139,14 @@ class ListedAccount:
 class Unreadable:
     """A record that was not read, kept whole so that it can be shown and read again later.
 
-    `kind` is its tag, `account_id` that of the statement it stands in, if any.
+    `kind` is its tag, `account` that of the statement it stands in, if any.
     """
 
     kind: str
     reason: str
     line: int
     raw: str
-    account_id: str | None
+    account: AccountRef | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -14,7 +14,7 @@ from adapters.ofx.investments import InvestmentTransaction
 from adapters.ofx.records import BankTransaction
 from adapters.ofx.statement_securities import Securities, currency_of
 from adapters.ofx.statement_values import clean, storable, storable_or_none
-from domain.money import Currency, Money
+from domain.money import EXACT, Currency, Money, exact_sum
 from domain.securities import SecurityTerms
 from domain.sync import ReceivedTransaction
 from domain.transactions import TransactionStatus, TransactionSubtype
@@ -194,15 +194,15 @@ def _quantity(record: InvestmentTransaction, subtype: TransactionSubtype) -> Dec
     if subtype is S.SPLIT:
         if record.old_units is None or record.new_units is None:
             return None
-        return storable(record.new_units - record.old_units, "NEWUNITS")
+        return storable(EXACT.subtract(record.new_units, record.old_units), "NEWUNITS")
     units = storable_or_none(record.units, "UNITS")
     if units is None:
         return None
     if subtype in _BUYING or subtype is S.REINVESTMENT:
-        return abs(units)
+        return EXACT.abs(units)
     if subtype in _SELLING or _said(record.transfer_action) == "OUT":
-        return -abs(units)
-    return abs(units) if _said(record.transfer_action) == "IN" else units
+        return EXACT.minus(EXACT.abs(units))
+    return EXACT.abs(units) if _said(record.transfer_action) == "IN" else units
 
 
 def _amount(
@@ -218,9 +218,10 @@ def _amount(
         if total is None:
             if security is None or quantity is None or price is None:
                 raise Illegible("neither TOTAL nor UNITPRICE is stated")
-            gross = -security.value(quantity, price).rounded().amount
-            return gross + _charges(record)
-        return -abs(total) if subtype in _BUYING else abs(total)
+            gross = security.value(quantity, price).rounded().amount
+            return EXACT.subtract(_charges(record), gross)
+        paid = EXACT.abs(total)
+        return EXACT.minus(paid) if subtype in _BUYING else paid
     if subtype is S.SPLIT:
         return storable_or_none(record.fractional_cash, "FRACCASH") or Decimal(0)
     return total if total is not None else Decimal(0)
@@ -234,8 +235,8 @@ def _charges(record: InvestmentTransaction) -> Decimal:
         (record.load, "LOAD"),
         (record.taxes, "TAXES"),
     )
-    found = [abs(storable(n, name)) for n, name in named if n is not None]
-    return -sum(found, Decimal(0))
+    found = [EXACT.abs(storable(n, name)) for n, name in named if n is not None]
+    return EXACT.minus(exact_sum(found))
 
 
 def _said(word: str | None) -> str:

@@ -1,6 +1,6 @@
 """The security list and the positions of an OFX file in our terms."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime
 from decimal import Decimal
@@ -8,8 +8,9 @@ from decimal import Decimal
 from adapters.ofx.currency import CurrencyOf
 from adapters.ofx.errors import Illegible
 from adapters.ofx.investments import Position, SecurityId, SecurityInfo, SecurityKind
+from adapters.ofx.records import Statement
 from adapters.ofx.statement_values import clean, instant, storable, storable_or_none
-from domain.money import Currency, Money, currency
+from domain.money import EXACT, Currency, Money, currency, exact_sum
 from domain.securities import (
     EQUITY_OPTION_MULTIPLIER,
     AssetType,
@@ -35,6 +36,7 @@ _ENDINGS = {
     "OPT": AssetType.OPTION,
     "DEBT": AssetType.FIXED_INCOME,
 }
+_TOTALS = ("networth", "accountvalue", "totalaccountvalue")  # BAL names without blanks
 _SIDES = {"CALL": OptionSide.CALL, "PUT": OptionSide.PUT}
 _MONEY_MARKET = "MONEYMRKT"
 
@@ -154,8 +156,8 @@ def holding_of(
     price = storable_or_none(position.unit_price, "UNITPRICE")
     value = storable_or_none(position.market_value, "MKTVAL")
     if (position.position_type or "").upper() == "SHORT":
-        units = -abs(units)
-        value = None if value is None else -abs(value)
+        units = EXACT.minus(EXACT.abs(units))
+        value = None if value is None else EXACT.minus(EXACT.abs(value))
     market_price = None if price is None else Money(price, of)
     if value is not None:
         market_value = Money(value, of)
@@ -174,24 +176,45 @@ def holding_of(
 
 
 def joined(holdings: Iterable[ReceivedHolding]) -> list[ReceivedHolding]:
-    """One a security: a 401(k) lists a fund once for each source of the money."""
-    found: dict[tuple[str, SecurityTerms], ReceivedHolding] = {}
+    """One a security and currency: a 401(k) lists a fund once for each source of the money."""
+    found: dict[tuple[SecurityTerms, Currency, bool], ReceivedHolding] = {}
     for holding in holdings:
-        place = (holding.account_key, holding.security)
+        place = (holding.security, holding.market_value.currency, holding.quantity < 0)
         before = found.get(place)
-        if before is None or before.market_value.currency != holding.market_value.currency:
+        if before is None:
             found[place] = holding
             continue
         found[place] = replace(
             before,
-            quantity=before.quantity + holding.quantity,
+            quantity=EXACT.add(before.quantity, holding.quantity),
             market_value=before.market_value + holding.market_value,
             as_of=max(before.as_of, holding.as_of),
         )
     return list(found.values())
 
 
+def invested(statement: Statement, of: Currency, held: Sequence[ReceivedHolding]) -> Decimal | None:
+    """What an account is worth; None where neither a total nor cash nor positions are stated."""
+    values = [(h.security.asset_type, h.market_value.amount) for h in held
+              if h.market_value.currency == of]  # fmt: skip
+    positions = exact_sum(value for _, value in values)
+    plan, balances = statement.plan_balances, statement.investment_balances
+    if plan is not None and plan.total:  # some write 0 beside positions that are worth something
+        return plan.total
+    if balances is None:
+        return positions if held or plan is not None else None
+    for named in balances.named:
+        name = "".join((named.name or "").casefold().split())
+        if name in _TOTALS and named.type != "PERCENT" and named.value:
+            return named.value
+    cash = balances.available_cash or Decimal(0)
+    sweep = exact_sum(v for kind, v in values if kind is AssetType.CASH_EQUIVALENT)
+    if sweep and sweep == cash:
+        cash = Decimal(0)
+    return EXACT.add(EXACT.add(cash, balances.margin or Decimal(0)), positions)
+
+
 def _multiplier(asset_type: AssetType, stated: Decimal | None) -> Decimal:
     if asset_type is not AssetType.OPTION:
         return Decimal(1)
-    return EQUITY_OPTION_MULTIPLIER if not stated else abs(stated)
+    return EQUITY_OPTION_MULTIPLIER if not stated else EXACT.abs(stated)

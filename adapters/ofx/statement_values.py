@@ -1,11 +1,15 @@
 """Texts, numbers and times of an OFX file as the rest of the system may hold them."""
 
+import re
 from datetime import UTC, datetime, time
 from decimal import Decimal
 
 from adapters.ofx.errors import Illegible
 from adapters.ofx.values import OfxDate
 from domain import money
+from domain.accounts import masked
+
+_NUMBERS = re.compile(r"(<(?:LOAN)?ACCTID>)([^<]+)", re.IGNORECASE)
 
 
 def clean(text: str | None) -> str:
@@ -27,6 +31,11 @@ def storable(number: Decimal, name: str) -> Decimal:
 
 def storable_or_none(number: Decimal | None, name: str) -> Decimal | None:
     return None if number is None else storable(number, name)
+
+
+def without_numbers(raw: str) -> str:
+    """A record's text with no more of any account number than may be shown."""
+    return _NUMBERS.sub(lambda found: found[1] + masked(found[2]), raw)
 
 
 def instant(when: OfxDate | None) -> datetime | None:

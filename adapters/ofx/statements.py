@@ -8,8 +8,8 @@ What a balance means:
                 what the short positions are worth, and those are among the positions. A sweep
                 fund that is both cash and a position counts once.
 
-Where nothing is stated the balance is 0 as of 1970, which replaces no balance that is known, and
-a row in `unreadable` says so.
+Where nothing is stated, or what is cannot be read, there is no balance, and a row in `unreadable`
+says so. Of an account's number no text holds more than its end; `key` and `number` do.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -21,23 +21,28 @@ from typing import TypeAlias, TypeVar
 from adapters.ofx.errors import Illegible, OfxError
 from adapters.ofx.investments import InvestmentTransaction, Position
 from adapters.ofx.reader import read
-from adapters.ofx.records import BankTransaction, OfxFile, StatementKind
+from adapters.ofx.records import AccountRef, BankTransaction, OfxFile, StatementKind
 from adapters.ofx.records import Statement as OfxStatement
 from adapters.ofx.records import Unreadable as OfxUnreadable
 from adapters.ofx.statement_rows import Row, bank_row, investment_row
-from adapters.ofx.statement_securities import Securities, holding_of, joined, known_currency
-from adapters.ofx.statement_values import clean, instant, storable
+from adapters.ofx.statement_securities import (
+    Securities,
+    holding_of,
+    invested,
+    joined,
+    known_currency,
+)
+from adapters.ofx.statement_values import clean, instant, storable, without_numbers
 from adapters.ofx.tags import (
     BANK_TRANSACTIONS,
     INVESTMENT_TRANSACTIONS,
     POSITIONS,
     SECURITIES,
 )
-from domain.accounts import AccountType, mask_of
+from domain.accounts import AccountType, mask_of, masked
 from domain.errors import ErrorCode, UnreadableFile
 from domain.imports import FILE_BYTES_MAX, Statement, content_keys
 from domain.money import EXACT, Currency, Money
-from domain.securities import AssetType
 from domain.sync import (
     ReceivedAccount,
     ReceivedHolding,
@@ -63,8 +68,7 @@ _LABELS = {
     AccountType.TRADITIONAL_401K: "401(k)",
     AccountType.OTHER: "Account",
 }
-_TOTALS = ("networth", "accountvalue", "totalaccountvalue")  # BAL names without blanks
-_NEVER = datetime(1970, 1, 1, tzinfo=UTC)
+_BALANCES = ("LEDGERBAL", "INVBAL", "INV401KBAL")
 
 
 def statement_of(raw: bytes) -> Statement:
@@ -102,7 +106,7 @@ class _Translation:
         self._file = file
         self._securities = Securities(file.securities)
         self._found: dict[str, _Found] = {}
-        self._keys: dict[str, str] = {}  # of accounts, by their number
+        self._keys: dict[AccountRef, str] = {}
         self._unreadable: list[Unreadable] = []
 
     def statement(self) -> Statement:
@@ -125,7 +129,7 @@ class _Translation:
 
     def _take(self, statement: OfxStatement) -> None:
         key = _key_of(statement)
-        self._keys[statement.account.account_id] = key
+        self._keys[statement.account] = key
         try:
             self._read_in(statement, key, _currency_of(statement))
         except Illegible as fault:
@@ -146,7 +150,7 @@ class _Translation:
         known = self._found.get(key)
         if known is None:
             known = self._found[key] = _Found(account)
-        if account.as_of >= known.account.as_of:  # of two statements the later one
+        if _rank(account) >= _rank(known.account):  # of two statements the later one
             known.account = account
             known.holdings = joined(held)
             known.is_complete = bool(positions) and len(held) == len(positions)
@@ -217,12 +221,11 @@ class _Translation:
         return ReceivedAccount(
             key=key,
             institution=_institution(self._file, statement),
-            name=f"{label} \N{MIDDLE DOT}\N{MIDDLE DOT}\N{MIDDLE DOT}\N{MIDDLE DOT}{mask}"
-            if mask
-            else label,
+            name=f"{label} {masked(number)}" if mask else label,
             type=kind,
-            balance=Money(Decimal(0) if balance is None else balance, of),
-            as_of=_NEVER if balance is None else as_of,
+            currency=of,
+            balance=None if balance is None else Money(balance, of),
+            as_of=as_of,
             number=number,
             mask=mask,
             available_balance=None if cash is None else Money(storable(cash, "AVAILBAL"), of),
@@ -236,8 +239,12 @@ class _Translation:
         key: str,
     ) -> Decimal | None:
         stated: Decimal | None
+        if any(
+            r.account == statement.account and r.kind in _BALANCES for r in self._file.unreadable
+        ):
+            return None
         if statement.kind is StatementKind.INVESTMENT:
-            stated = _invested(statement, of, held)
+            stated = invested(statement, of, held)
         else:
             ledger = statement.ledger_balance or statement.available_balance
             stated = None if ledger is None else ledger.amount
@@ -245,15 +252,15 @@ class _Translation:
             self._unreadable.append(
                 Unreadable(
                     scope=SyncScope.ACCOUNTS,
-                    reason="the statement states no balance, so that it is taken for 0",
-                    raw=f"{statement.kind} {clean(statement.account.account_id)}",
+                    reason="the statement states no balance",
+                    raw=f"{statement.kind} {masked(statement.account.account_id)}",
                     line=statement.line,
                     account_key=key,
                 )
             )
             return None
         if statement.kind is StatementKind.LOAN:
-            stated = -abs(stated)
+            stated = EXACT.minus(EXACT.abs(stated))
         return storable(stated, "BALAMT")
 
     def _refuse(self, statement: OfxStatement, key: str, reason: str) -> None:
@@ -262,7 +269,7 @@ class _Translation:
             Unreadable(
                 scope=SyncScope.ACCOUNTS,
                 reason=reason,
-                raw=f"{statement.kind} {clean(statement.account.account_id)} {statement.currency}",
+                raw=f"{statement.kind} {masked(statement.account.account_id)} {statement.currency}",
                 line=statement.line,
                 account_key=key,
             )
@@ -274,7 +281,7 @@ class _Translation:
             *statement.positions,
         ]
         for record in records:
-            if (record.line, record.raw) not in noted:
+            if (record.line, without_numbers(record.raw)) not in noted:
                 self._note(record, reason, key)
 
     def _read(
@@ -296,7 +303,11 @@ class _Translation:
         scope = SyncScope.HOLDINGS if is_position else SyncScope.TRANSACTIONS
         self._unreadable.append(
             Unreadable(
-                scope=scope, reason=reason, raw=record.raw, line=record.line, account_key=key
+                scope=scope,
+                reason=reason,
+                raw=without_numbers(record.raw),
+                line=record.line,
+                account_key=key,
             )
         )
 
@@ -309,9 +320,9 @@ class _Translation:
         return Unreadable(
             scope=scope,
             reason=f"{row.kind}: {row.reason}",
-            raw=row.raw,
+            raw=without_numbers(row.raw),
             line=row.line,
-            account_key=self._keys.get(row.account_id or ""),
+            account_key=self._keys.get(row.account) if row.account else None,
         )
 
 
@@ -324,7 +335,8 @@ def _currency_of(statement: OfxStatement) -> Currency:
 def _key_of(statement: OfxStatement) -> str:
     account = statement.account
     where = account.bank_id or account.broker_id or ""
-    parts = (statement.kind, where, account.account_id, statement.currency or "")
+    kind = (account.account_type or "").upper()  # some banks number checking and savings alike
+    parts = (statement.kind, where, account.account_id, kind, statement.currency or "")
     return clean(":".join(parts))
 
 
@@ -356,37 +368,18 @@ def _type_of(statement: OfxStatement) -> AccountType:
 
 
 def _as_of(statement: OfxStatement, file: OfxFile) -> datetime:
-    """The balance's own time; else the statement's, the file's, or that of its last day."""
+    """The balance's own time; else the statement's, the file's, that of its last day, or now."""
     balance = statement.ledger_balance or statement.available_balance
     for when in (balance.as_of if balance else None, statement.as_of, file.as_of):
         if (found := instant(when)) is not None:
             return found
     days = [t.posted.local_date for t in statement.transactions]
     last = statement.end or max(days, default=None)
-    return datetime.combine(last, time.min, UTC) if last else _NEVER
+    return datetime.combine(last, time.min, UTC) if last else datetime.now(UTC)
 
 
-def _invested(
-    statement: OfxStatement, of: Currency, held: Sequence[ReceivedHolding]
-) -> Decimal | None:
-    """None where neither a total nor cash nor positions are stated."""
-    values = [(h.security.asset_type, h.market_value.amount) for h in held
-              if h.market_value.currency == of]  # fmt: skip
-    positions = sum((value for _, value in values), Decimal(0))
-    plan, balances = statement.plan_balances, statement.investment_balances
-    if plan is not None and plan.total:  # some write 0 beside positions that are worth something
-        return plan.total
-    if balances is None:
-        return positions if held or plan is not None else None
-    for named in balances.named:
-        name = "".join((named.name or "").casefold().split())
-        if name in _TOTALS and named.type != "PERCENT" and named.value:
-            return named.value
-    cash = balances.available_cash or Decimal(0)
-    sweep = sum((v for kind, v in values if kind is AssetType.CASH_EQUIVALENT), Decimal(0))
-    if sweep and sweep == cash:
-        cash = Decimal(0)
-    return EXACT.add(EXACT.add(cash, balances.margin or Decimal(0)), positions)
+def _rank(account: ReceivedAccount) -> tuple[bool, datetime]:
+    return account.balance is not None, account.as_of
 
 
 def _day(row: Row) -> date:

@@ -7,7 +7,7 @@ from sqlalchemy import ARRAY, Uuid, bindparam, func, select, text
 
 from adapters.postgres import tables as t
 from adapters.postgres.values import amount, money
-from adapters.postgres.writing import ME, Row, Values, Writing, among
+from adapters.postgres.writing import ME, Row, Values, Writing, among, locked
 from domain.accounts import Account, AccountId, AccountType
 from domain.errors import NotFound
 from domain.links import LinkId
@@ -54,14 +54,22 @@ EMPTIED = text("""
 SELECT a.id FROM accounts AS a WHERE a.user_id = :me AND a.id = ANY (CAST(:ids AS uuid[]))
     AND NOT EXISTS (SELECT FROM holdings WHERE user_id = :me AND account_id = a.id)
     AND NOT EXISTS (SELECT FROM transactions WHERE user_id = :me AND account_id = a.id)""")
-# An account that other links feed too belongs to the one of them that answered last.
+# An account that other links feed too belongs to the one of them that answered last; one that
+# was disconnected feeds nothing any more.
 HAND_OVER = text("""
-UPDATE accounts SET data_version = :version, link_id = CASE WHEN link_id = :link THEN (
-    SELECT l.id FROM link_accounts n JOIN links l ON l.user_id = n.user_id AND l.id = n.link_id
-    WHERE n.user_id = :me AND n.account_id = accounts.id
-    ORDER BY l.last_synced_at DESC NULLS LAST, l.id LIMIT 1
-) ELSE link_id END
-WHERE user_id = :me AND id = ANY (CAST(:ids AS uuid[]))""")
+WITH heirs AS (
+    SELECT DISTINCT ON (n.account_id) n.account_id, l.id AS link_id, l.provider_slug
+    FROM link_accounts n JOIN links l ON l.user_id = n.user_id AND l.id = n.link_id
+    WHERE n.user_id = :me AND n.account_id = ANY (CAST(:ids AS uuid[]))
+        AND l.status <> 'DISCONNECTED'
+    ORDER BY n.account_id, l.last_synced_at DESC NULLS LAST, l.id
+)
+UPDATE accounts SET data_version = :version,
+    link_id = CASE WHEN accounts.link_id = :link THEN heirs.link_id ELSE accounts.link_id END,
+    provider_slug = CASE WHEN accounts.link_id = :link AND heirs.link_id IS NOT NULL
+        THEN heirs.provider_slug ELSE accounts.provider_slug END
+FROM unnest(CAST(:ids AS uuid[])) AS fed (id) LEFT JOIN heirs ON heirs.account_id = fed.id
+WHERE accounts.user_id = :me AND accounts.id = fed.id""")
 INSIDE = {
     "holding": text("SELECT id FROM holdings WHERE user_id = :me AND account_id = ANY (:ids)"),
     "transaction": text(
@@ -75,7 +83,7 @@ class Accounts:
         self._db = db
 
     async def get(self, id: AccountId, *, lock: bool = False) -> Account:
-        one = ONE.with_for_update(of=t.accounts) if lock else ONE
+        one = locked(ONE, of=t.accounts) if lock else ONE
         row = await self._db.row(one, id=id)
         if row is None:
             raise NotFound("no such account")

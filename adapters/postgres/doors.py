@@ -16,8 +16,8 @@ SELECT user_id, email, email_verified, password_hash, role, created_at, base_cur
     session_limit, token_version
 FROM user_by_email($1)"""
 SESSION = """
-SELECT user_id, id, created_at, last_used_at, expires_at, refresh_hash, previous_hash, rotated_at,
-    is_cookie, device, ip_address, ended_at, role, token_version
+SELECT user_id, id, created_at, last_used_at, expires_at, refresh_hash, is_cookie, device,
+    ip_address, ended_at, role, token_version
 FROM """
 SESSION_BY_HASH = SESSION + "session_by_hash($1)"
 SESSION_BY_ID = SESSION + "session_by_id($1, $2)"

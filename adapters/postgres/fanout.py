@@ -55,7 +55,13 @@ class PostgresFanout:
         self._pool, self._url = pool, url
         self._subscribers: dict[str, set[Subscription]] = defaultdict(set)
         self._connection: Any = None
+        self._hears = False
         self._turn = asyncio.Lock()
+
+    @property
+    def hears(self) -> bool:
+        """Whether what is published arrives now; where not, None is said once it does again."""
+        return self._hears
 
     async def publish(self, channel: str, payload: str) -> None:
         """To every subscriber of every process, this one's too; twice where an answer got lost.
@@ -103,9 +109,10 @@ class PostgresFanout:
                             await self._listen(channel)
                     wait_s = RETRY_S_FIRST
                     self._all_may_have_missed()
+                    self._hears = True
                     await _until(lost, connection)
                 finally:
-                    self._connection = None
+                    self._connection, self._hears = None, False
                     connection.terminate()
             await asyncio.sleep(wait_s)
             wait_s = min(wait_s * 2, RETRY_S_MAX)

@@ -1,6 +1,7 @@
 """Balance snapshots."""
 
 from collections.abc import Mapping, Sequence
+from datetime import date
 
 from sqlalchemy import text
 from sqlalchemy.dialects.postgresql import insert
@@ -21,6 +22,24 @@ SELECT s.* FROM unnest(CAST(:accounts AS uuid[])) AS parent (account_id) CROSS J
     ORDER BY at DESC LIMIT 1
 ) AS s""")
 ADD = insert(b.balance_snapshots).on_conflict_do_nothing().returning(b.balance_snapshots.c.id)
+DAYS = text("""
+SELECT DISTINCT account_id, CAST(at AT TIME ZONE 'UTC' AS date) AS day FROM balance_snapshots
+WHERE user_id = :me AND account_id = ANY (CAST(:accounts AS uuid[]))
+    AND at >= CAST(CAST(:since AS date) AS timestamp) AT TIME ZONE 'UTC'
+    AND at < CAST(CAST(:until AS date) + 1 AS timestamp) AT TIME ZONE 'UTC'""")
+# Snapshots are added and taken back, never changed: the privileges say so too.
+SPLIT = text("""
+WITH whole AS (
+    DELETE FROM balance_snapshots
+    WHERE user_id = :me AND run_id = :run AND account_id = :account AND at = (
+        SELECT max(at) FROM balance_snapshots
+        WHERE user_id = :me AND run_id = :run AND account_id = :account
+            AND source IN ('ACCOUNT_SYNC', 'HOLDINGS_SYNC'))
+    RETURNING user_id, account_id, at, id, balance, currency, available_balance, run_id
+)
+INSERT INTO balance_snapshots (user_id, account_id, at, id, balance, currency, available_balance,
+    run_id, holdings_value, cash_value, source)
+SELECT whole.*, CAST(:held AS numeric), CAST(:cash AS numeric), 'HOLDINGS_SYNC' FROM whole""")
 DELETE = text("DELETE FROM balance_snapshots WHERE user_id = :me AND run_id = :run")
 
 
@@ -37,6 +56,19 @@ class History:
     async def add(self, snapshots: Sequence[BalanceSnapshot], *, run_id: RunId | None) -> int:
         own = {"user_id": self._db.user_id, "run_id": run_id}
         return await self._db.added(ADD, [{**own, **_values(s)} for s in snapshots])
+
+    async def days(
+        self, accounts: Sequence[AccountId], since: date, until: date
+    ) -> set[tuple[AccountId, date]]:
+        given = sorted(set(accounts))
+        rows = await self._db.rows(DAYS, accounts=given, since=since, until=until)
+        return {(row["account_id"], row["day"]) for row in rows}
+
+    async def split(
+        self, account_id: AccountId, run_id: RunId, *, holdings_value: Money, cash_value: Money
+    ) -> bool:
+        held, cash = holdings_value.amount, cash_value.amount
+        return await self._db.run(SPLIT, account=account_id, run=run_id, held=held, cash=cash) > 0
 
     async def delete_of_run(self, run_id: RunId) -> None:
         await self._db.run(DELETE, run=run_id)

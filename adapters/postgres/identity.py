@@ -8,7 +8,7 @@ from sqlalchemy import bindparam, insert, select, text, update
 from adapters.postgres import tables as t
 from adapters.postgres.connections import refused_by
 from adapters.postgres.fanout import SESSION_ENDED
-from adapters.postgres.writing import ME, Row, Values, Writing
+from adapters.postgres.writing import ME, Row, Values, Writing, locked
 from domain.errors import Conflict, NotFound
 from domain.identity import Role, Session, SessionId, User
 from domain.money import Currency
@@ -17,7 +17,9 @@ USER = select(*(c for c in t.users.c if c.name not in ("password_hash", "data_ve
     t.users.c.user_id == ME
 )
 SAVE_USER = update(t.users).where(t.users.c.user_id == ME)
-SAVE_PASSWORD = text("UPDATE users SET password_hash = :hash WHERE user_id = :me")
+SAVE_PASSWORD = text(
+    "UPDATE users SET password_hash = :hash WHERE user_id = :me AND password_hash = :was"
+)
 SESSION = select(*t.sessions.c).where(t.sessions.c.user_id == ME)
 ONE_SESSION = SESSION.where(t.sessions.c.id == bindparam("id"))
 LIVE_SESSIONS = SESSION.where(
@@ -25,6 +27,11 @@ LIVE_SESSIONS = SESSION.where(
 ).order_by(t.sessions.c.last_used_at, t.sessions.c.id)
 SAVE_SESSION = update(t.sessions).where(
     t.sessions.c.user_id == ME, t.sessions.c.id == bindparam("row_id")
+)
+SPENT_AT = select(t.refresh_tokens.c.rotated_at).where(
+    t.refresh_tokens.c.user_id == ME,
+    t.refresh_tokens.c.session_id == bindparam("session"),
+    t.refresh_tokens.c.digest == bindparam("digest"),
 )
 TELL = text("SELECT pg_notify(:channel, :payload)")
 
@@ -34,7 +41,7 @@ class Users:
         self._db = db
 
     async def get(self, *, lock: bool = False) -> User:
-        row = await self._db.row(USER.with_for_update() if lock else USER)
+        row = await self._db.row(locked(USER) if lock else USER)
         if row is None:
             raise NotFound("no such user")
         return user_of(row)
@@ -49,8 +56,8 @@ class Users:
     async def save(self, user: User) -> None:
         await self._db.run_each(SAVE_USER, [_user_values(user)])
 
-    async def save_password(self, password_hash: str) -> None:
-        await self._db.run(SAVE_PASSWORD, hash=password_hash)
+    async def save_password(self, password_hash: str, *, was: str) -> None:
+        await self._db.run(SAVE_PASSWORD, hash=password_hash, was=was)
 
 
 class Sessions:
@@ -58,11 +65,12 @@ class Sessions:
         self._db = db
 
     async def get(self, id: SessionId, *, lock: bool = False) -> Session | None:
-        row = await self._db.row(ONE_SESSION.with_for_update() if lock else ONE_SESSION, id=id)
+        row = await self._db.row(locked(ONE_SESSION) if lock else ONE_SESSION, id=id)
         return None if row is None else session_of(row)
 
-    async def live(self, at: datetime) -> Sequence[Session]:
-        return [session_of(row) for row in await self._db.rows(LIVE_SESSIONS, at=at)]
+    async def live(self, at: datetime, *, lock: bool = False) -> Sequence[Session]:
+        live = locked(LIVE_SESSIONS) if lock else LIVE_SESSIONS
+        return [session_of(row) for row in await self._db.rows(live, at=at)]
 
     async def add(self, session: Session) -> None:
         await self._db.insert(t.sessions, [{"id": session.id, **_session_values(session)}])
@@ -72,6 +80,14 @@ class Sessions:
         await self._db.run_each(SAVE_SESSION, [{"row_id": session.id, **_session_values(session)}])
         if session.ended_at is not None:
             await self._db.run(TELL, channel=SESSION_ENDED, payload=str(session.id))
+
+    async def spend(self, id: SessionId, digest: bytes, at: datetime) -> None:
+        row = {"session_id": id, "digest": digest, "rotated_at": at}
+        await self._db.insert(t.refresh_tokens, [row])
+
+    async def spent_at(self, id: SessionId, digest: bytes) -> datetime | None:
+        row = await self._db.row(SPENT_AT, session=id, digest=digest)
+        return None if row is None else row["rotated_at"]
 
 
 def user_of(row: Row) -> User:
@@ -111,8 +127,6 @@ def session_of(row: Row) -> Session:
         is_cookie=row["is_cookie"],
         device=row["device"],
         ip_address=row["ip_address"],
-        previous_hash=row["previous_hash"],
-        rotated_at=row["rotated_at"],
         ended_at=row["ended_at"],
     )
 
@@ -126,7 +140,5 @@ def _session_values(session: Session) -> Values:
         "is_cookie": session.is_cookie,
         "device": session.device,
         "ip_address": session.ip_address,
-        "previous_hash": session.previous_hash,
-        "rotated_at": session.rotated_at,
         "ended_at": session.ended_at,
     }

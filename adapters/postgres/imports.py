@@ -18,6 +18,7 @@ from adapters.postgres.writing import ME, Values, Writing, among
 from domain.accounts import Account
 from domain.holdings import Holding
 from domain.imports import ImportFile
+from domain.links import LinkId
 from domain.merging import Merge
 from domain.securities import Security
 from domain.storage import Change
@@ -36,6 +37,53 @@ CHANGES = (
     .order_by(b.import_changes.c.seq.desc())
 )
 FORGET = text("DELETE FROM import_changes WHERE user_id = :me AND run_id = :run")
+FORGET_ALL = text("""
+DELETE FROM import_changes WHERE user_id = :me AND run_id IN (
+    SELECT id FROM sync_runs WHERE user_id = :me AND link_id = :link)""")
+# What this import did to a row becomes what the next import of the same row did. Rows of both
+# tables are taken out and put back in their place, since nobody may change them.
+HAND_OVER = text("""
+WITH mine AS (
+    SELECT run_id, seq, kind, row_id, before, min(seq) FILTER (WHERE run_id = :run)
+        OVER (PARTITION BY kind, row_id) AS first
+    FROM import_changes WHERE user_id = :me
+), next AS (
+    SELECT run_id, seq, min(seq) FILTER (WHERE run_id <> :run AND seq > first)
+            OVER (PARTITION BY kind, row_id) AS next,
+        (array_agg(before) FILTER (WHERE seq = first) OVER (PARTITION BY kind, row_id))[1] AS before
+    FROM mine WHERE first IS NOT NULL
+), heirs AS (
+    SELECT run_id, seq, before FROM next WHERE seq = next
+), taken AS (
+    DELETE FROM import_changes c USING heirs
+    WHERE c.user_id = :me AND c.run_id = heirs.run_id AND c.seq = heirs.seq
+    RETURNING c.run_id, c.seq, c.kind, c.row_id, heirs.before, c.version
+)
+INSERT INTO import_changes (user_id, run_id, seq, kind, row_id, before, version)
+OVERRIDING SYSTEM VALUE SELECT :me, taken.* FROM taken
+RETURNING kind, row_id, run_id""")
+HAND_OVER_SNAPSHOTS = text("""
+WITH taken AS (
+    DELETE FROM balance_snapshots s
+    USING unnest(CAST(:accounts AS uuid[]), CAST(:heirs AS uuid[])) AS heir (account_id, run_id)
+    WHERE s.user_id = :me AND s.run_id = :run AND s.account_id = heir.account_id AND NOT EXISTS (
+        SELECT FROM balance_snapshots own WHERE own.user_id = :me AND own.run_id = heir.run_id
+            AND own.account_id = heir.account_id)
+    RETURNING s.user_id, s.account_id, s.at, s.id, s.balance, s.currency, s.available_balance,
+        s.holdings_value, s.cash_value, s.source, heir.run_id
+)
+INSERT INTO balance_snapshots (user_id, account_id, at, id, balance, currency, available_balance,
+    holdings_value, cash_value, source, run_id) SELECT taken.* FROM taken""")
+RESTORED = text("""
+WITH taken AS (
+    DELETE FROM import_changes c
+    USING unnest(CAST(:ids AS uuid[]), CAST(:versions AS bigint[])) AS was (id, version)
+    WHERE c.user_id = :me AND c.row_id = was.id AND c.version = was.version
+    RETURNING c.user_id, c.run_id, c.seq, c.kind, c.row_id, c.before
+)
+INSERT INTO import_changes (user_id, run_id, seq, kind, row_id, before, version)
+OVERRIDING SYSTEM VALUE SELECT taken.*, CAST(:version AS bigint) FROM taken""")
+CONFIRMED: Values = {}  # instead of what was there before
 TABLES = {"account": t.accounts, "holding": t.holdings, "transaction": t.transactions}
 VERSIONS = {
     kind: select(table.c.id, table.c.data_version).where(
@@ -84,6 +132,17 @@ class Imports:
         for merge in merges:
             written = [row for row in merge.written if not isinstance(row, Security)]
             before = {row.id: row for row in merge.before}
+            rows += [
+                {
+                    "run_id": run_id,
+                    "kind": _kind(row),
+                    "row_id": row.id,
+                    "before": CONFIRMED,
+                    "version": row.data_version,
+                }
+                for row in merge.confirmed
+                if not isinstance(row, Security)
+            ]
             for row in written:
                 was = before.get(row.id)
                 rows.append(
@@ -108,12 +167,31 @@ class Imports:
                 id=row["row_id"],
                 before=_entity(row["kind"], image, securities) if image else None,
                 version=row["version"],
+                confirmed=row["before"] == CONFIRMED,
             )
             for row, image in zip(rows, images, strict=True)
         ]
 
+    async def hand_over(self, run_id: RunId) -> set[UUID]:
+        rows = await self._db.rows(HAND_OVER, run=run_id)
+        heirs = {row["row_id"]: row["run_id"] for row in rows if row["kind"] == "account"}
+        await self._db.run(
+            HAND_OVER_SNAPSHOTS, run=run_id, accounts=list(heirs), heirs=list(heirs.values())
+        )
+        return {row["row_id"] for row in rows}
+
+    async def restored(self, changes: Sequence[Change]) -> None:
+        was = {c.id: c.before.data_version for c in changes if c.before is not None}
+        if was:
+            version = await self._db.version()
+            ids, versions = list(was), list(was.values())
+            await self._db.run(RESTORED, ids=ids, versions=versions, version=version)
+
     async def forget(self, run_id: RunId) -> None:
         await self._db.run(FORGET, run=run_id)
+
+    async def forget_all(self, link_id: LinkId) -> None:
+        await self._db.run(FORGET_ALL, link=link_id)
 
     async def versions(self, kind: str, ids: Sequence[UUID]) -> Mapping[UUID, int]:
         rows = await self._db.rows(VERSIONS[kind], ids=ids)

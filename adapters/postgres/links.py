@@ -8,7 +8,7 @@ from sqlalchemy import bindparam, select, text, update
 
 from adapters.postgres import tables as t
 from adapters.postgres.connections import refused_by
-from adapters.postgres.writing import ME, Row, Writing, among
+from adapters.postgres.writing import ME, Row, Writing, among, locked
 from domain.errors import Conflict, NotFound
 from domain.identity import NOBODY
 from domain.links import Lease, Link, LinkId, LinkStatus
@@ -51,7 +51,7 @@ class Links:
         self._db = db
 
     async def get(self, id: LinkId, *, lock: bool = False) -> Link:
-        row = await self._db.row(ONE.with_for_update() if lock else ONE, id=id)
+        row = await self._db.row(locked(ONE) if lock else ONE, id=id)
         if row is None:
             raise NotFound("no such link")
         return _link(row)
@@ -71,7 +71,7 @@ class Links:
 
     async def save(self, link: Link) -> None:
         """Takes a data version only if more than the bookkeeping of syncs has changed."""
-        was = await self._db.row(ONE.with_for_update(), id=link.id)
+        was = await self._db.row(locked(ONE), id=link.id)
         if was is None:
             raise NotFound("no such link")
         new = {k: v for k, v in _saved(link, was).items() if was[k] != v}

@@ -11,7 +11,7 @@ from domain.errors import Unavailable
 from domain.events import Event, EventName
 
 BATCH = 100
-WAITING = f"SELECT user_id, seq, name, at, facts FROM waiting_events({BATCH})"
+WAITING = f"SELECT user_id, seq, name, at, facts FROM waiting_events($1, {BATCH})"
 RELAYED = "SELECT events_relayed($1)"
 KNOWN = {name.value: name for name in EventName}
 
@@ -30,20 +30,19 @@ async def relay(pool: Pool, send: Send) -> int:
     """
     connection, rows = await first_words(pool, _waiting)
     try:
-        known = [row for row in rows if row["name"] in KNOWN]
-        for row in known:
+        for row in rows:
             await send(row["seq"], _event(row))
-        await _relayed(connection, [row["seq"] for row in known])
+        await _relayed(connection, [row["seq"] for row in rows])
     except BaseException:
         drop(connection)  # which ends its transaction; the next one finds the events again
         raise
     await pool.release(connection)
-    return len(known)
+    return len(rows)
 
 
 async def _waiting(connection: Connection) -> Sequence[Any]:
     await connection.execute("BEGIN")
-    rows: Sequence[Any] = await connection.fetch(WAITING)
+    rows: Sequence[Any] = await connection.fetch(WAITING, [*KNOWN])
     return rows
 
 

@@ -7,7 +7,7 @@ from uuid import UUID
 from sqlalchemy import bindparam, func, select, text, update
 
 from adapters.postgres import bookkeeping as b
-from adapters.postgres.writing import ME, Row, Values, Writing
+from adapters.postgres.writing import ME, Row, Values, Writing, locked
 from domain.errors import ErrorCode, NotFound
 from domain.links import LinkId
 from domain.sync import (
@@ -44,6 +44,9 @@ QUARANTINED = (
     .order_by(b.quarantine.c.id)
 )
 RELEASE = text("DELETE FROM quarantine WHERE user_id = :me AND id = ANY (CAST(:ids AS uuid[]))")
+FORGET = text("""
+DELETE FROM quarantine WHERE user_id = :me AND run_id IN (
+    SELECT id FROM sync_runs WHERE user_id = :me AND link_id = :link)""")
 KINDS = ("created", "updated", "unchanged", "removed", "quarantined")
 
 
@@ -52,7 +55,7 @@ class Runs:
         self._db = db
 
     async def get(self, id: RunId, *, lock: bool = False) -> SyncRun:
-        row = await self._db.row(ONE.with_for_update() if lock else ONE, id=id)
+        row = await self._db.row(locked(ONE) if lock else ONE, id=id)
         if row is None:
             raise NotFound("no such sync")
         return _run(row)
@@ -80,6 +83,9 @@ class Runs:
 
     async def release(self, ids: Sequence[UUID]) -> None:
         await self._db.run(RELEASE, ids=ids)
+
+    async def forget_quarantine(self, link_id: LinkId) -> None:
+        await self._db.run(FORGET, link=link_id)
 
 
 def _run(row: Row) -> SyncRun:

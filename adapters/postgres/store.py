@@ -77,8 +77,9 @@ class PostgresStore:
             await work.flush()
             if settles:
                 await _note(db, settles, "SUCCEEDED", None)
+                settles.unsure = True
         if settles:
-            settles.settled = True
+            settles.unsure, settles.settled = False, True
 
     async def audit(self, attempt: Attempt, outcome: str, detail: str | None = None) -> None:
         async with self._inside(attempt.actor.user_id) as db:

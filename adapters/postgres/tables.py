@@ -72,8 +72,6 @@ sessions = Table(
     instant("last_used_at", null=False),
     instant("expires_at", null=False),
     Column("refresh_hash", LargeBinary(), nullable=False),
-    Column("previous_hash", LargeBinary()),
-    instant("rotated_at"),
     Column("is_cookie", Boolean(), nullable=False),
     words("device", null=True),
     words("ip_address", null=True),
@@ -81,8 +79,21 @@ sessions = Table(
     PrimaryKeyConstraint("user_id", "id"),
     of_user(),
     Index("ux_sessions_refresh_hash", "refresh_hash", unique=True),  # for a door
-    Index("ix_sessions_previous_hash", "previous_hash"),  # for a door
     Index("ix_sessions_live", "user_id", "last_used_at", postgresql_where=text("ended_at IS NULL")),
+)
+
+# Those that were exchanged for their successors, so that one used again is known however old it is.
+# They go with their session.
+refresh_tokens = Table(
+    "refresh_tokens",
+    metadata,
+    id_of("user_id"),
+    id_of("session_id"),
+    Column("digest", LargeBinary(), nullable=False),
+    instant("rotated_at", null=False),
+    PrimaryKeyConstraint("user_id", "session_id", "digest"),
+    of("sessions", "session_id"),
+    Index("ux_refresh_tokens_digest", "digest", unique=True),  # for a door
 )
 
 links = Table(

@@ -1,6 +1,6 @@
 """Transactions, and by which keys which links name them."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import date
 
 from sqlalchemy import RowMapping, select, text
@@ -8,7 +8,7 @@ from sqlalchemy import RowMapping, select, text
 from adapters.postgres import tables as t
 from adapters.postgres.securities import BESIDE, security_of
 from adapters.postgres.values import money
-from adapters.postgres.writing import ME, Row, Values, Writing
+from adapters.postgres.writing import ME, Row, Values, Writing, among
 from domain.accounts import AccountId
 from domain.links import LinkId
 from domain.merging import Merge, StoredTransactions, TransactionMerge
@@ -33,39 +33,52 @@ TRANSACTIONS = (
     )
     .where(t.transactions.c.user_id == ME)
 )
-K = t.transaction_keys.c
-KEYED = (
-    TRANSACTIONS.join(
-        t.transaction_keys,
-        (K.user_id == t.transactions.c.user_id) & (K.transaction_id == t.transactions.c.id),
-    )
-    .where(
-        text(
-            "transaction_keys.link_id = :link AND (transaction_keys.account_id,"
-            " transaction_keys.key) IN (SELECT * FROM unnest(CAST(:accounts AS uuid[]),"
-            " CAST(:keys AS text[])))"
-        )
-    )
-    .add_columns(K.key)
-)
+BY_ID = TRANSACTIONS.where(among(t.transactions.c.id, "ids"))
+# LIMIT and OFFSET keep the planner at one look into an index for each row: what it thinks of
+# tables that have just been filled would cost a hundred times that.
+KEYED = text("""
+SELECT asked.account_id, asked.key, named.transaction_id
+FROM unnest(CAST(:accounts AS uuid[]), CAST(:keys AS text[])) AS asked (account_id, key)
+CROSS JOIN LATERAL (
+    SELECT k.transaction_id FROM transaction_keys k WHERE k.user_id = :me AND k.link_id = :link
+        AND k.account_id = asked.account_id AND k.key = asked.key LIMIT 1
+) AS named""")
 # Whether it is removed is asked of the row; what is gone at one source may not be at the other.
 OTHERS = TRANSACTIONS.where(
     text(
         "transactions.account_id = ANY (CAST(:accounts AS uuid[]))"
         " AND transactions.date BETWEEN :first AND :last AND transactions.removed_at IS NULL"
         " AND NOT EXISTS (SELECT FROM transaction_keys AS k WHERE k.user_id = :me"
-        " AND k.transaction_id = transactions.id AND k.link_id = :link)"
+        " AND k.transaction_id = transactions.id AND k.link_id = :link OFFSET 0)"
+    )
+).order_by(t.transactions.c.id)
+# Of a file all keys are known: what this link named by another one may be meant by its content.
+UNNAMED = TRANSACTIONS.where(
+    text(
+        "transactions.account_id = ANY (CAST(:accounts AS uuid[]))"
+        " AND transactions.date BETWEEN :first AND :last AND transactions.removed_at IS NULL"
+        " AND EXISTS (SELECT FROM transaction_keys AS k WHERE k.user_id = :me"
+        " AND k.transaction_id = transactions.id AND k.link_id = :link OFFSET 0)"
+        " AND NOT EXISTS (SELECT FROM transaction_keys AS k WHERE k.user_id = :me"
+        " AND k.transaction_id = transactions.id AND k.link_id = :link"
+        " AND (k.account_id, k.key) IN (SELECT * FROM unnest(CAST(:named_in AS uuid[]),"
+        " CAST(:named AS text[])) OFFSET 0))"
     )
 ).order_by(t.transactions.c.id)
 NAME = text("""
 INSERT INTO transaction_keys (user_id, link_id, account_id, key, transaction_id)
-VALUES (:me, :link, :account, :key, :transaction)
+SELECT :me, :link, given.* FROM unnest(CAST(:accounts AS uuid[]), CAST(:keys AS text[]),
+    CAST(:transactions AS uuid[])) AS given
 ON CONFLICT (user_id, link_id, account_id, key)
 DO UPDATE SET transaction_id = EXCLUDED.transaction_id
 WHERE transaction_keys.transaction_id <> EXCLUDED.transaction_id""")
 NAMED_BY_OTHERS = text("""
-SELECT DISTINCT transaction_id FROM transaction_keys
-WHERE user_id = :me AND transaction_id = ANY (CAST(:ids AS uuid[])) AND link_id <> :link""")
+SELECT asked.id, named.links FROM unnest(CAST(:ids AS uuid[])) AS asked (id)
+CROSS JOIN LATERAL (
+    SELECT array_agg(DISTINCT k.link_id) AS links FROM transaction_keys k
+    WHERE k.user_id = :me AND k.transaction_id = asked.id AND k.link_id <> :link
+) AS named
+WHERE named.links IS NOT NULL""")
 
 
 class Transactions:
@@ -77,40 +90,51 @@ class Transactions:
         link_id: LinkId,
         keys: Sequence[tuple[AccountId, str]],
         days: tuple[date, date] | None,
+        *,
+        named_now: Sequence[tuple[AccountId, str]] | None = None,
     ) -> StoredTransactions:
         """Other links' transactions are looked for only where a key is not known."""
         if not keys:
             return StoredTransactions(by_key={})
         accounts = [account for account, _ in keys]
-        rows = await self._db.rows(
+        named = await self._db.rows(
             KEYED, link=link_id, accounts=accounts, keys=[key for _, key in keys]
         )
-        by_key = {(row["account_id"], row["key"]): _beside(row) for row in rows}
+        ids = [row["transaction_id"] for row in named]
+        found = {row["id"]: _beside(row) for row in await self._db.rows(BY_ID, ids=ids)}
+        by_key = {(r["account_id"], r["key"]): found[r["transaction_id"]] for r in named}
         if days is None or all(key in by_key for key in keys):
             return StoredTransactions(by_key=by_key)
-        others = await self._db.rows(
-            OTHERS, link=link_id, accounts=sorted(set(accounts)), first=days[0], last=days[1]
+        where = {"accounts": sorted(set(accounts)), "first": days[0], "last": days[1]}
+        others = await self._db.rows(OTHERS, link=link_id, **where)
+        unnamed: Sequence[RowMapping] = ()
+        if named_now is not None:
+            where["named_in"] = [account for account, _ in named_now]
+            where["named"] = [key for _, key in named_now]
+            unnamed = await self._db.rows(UNNAMED, link=link_id, **where)
+        return StoredTransactions(
+            by_key=by_key,
+            others=[_beside(row) for row in others],
+            unnamed=[_beside(row) for row in unnamed],
         )
-        return StoredTransactions(by_key=by_key, others=[_beside(row) for row in others])
 
     async def write(self, merge: Merge[Transaction]) -> None:
         await self._db.write(t.transactions, merge, transaction_values)
 
     async def name(self, link_id: LinkId, merge: TransactionMerge) -> None:
-        named = [
-            {"link": link_id, "account": account, "key": key, "transaction": id}
-            for (account, key), id in merge.named.items()
-        ]
-        await self._db.run_each(NAME, named)
+        if merge.named:
+            accounts, keys = zip(*merge.named, strict=True)
+            ids = list(merge.named.values())
+            await self._db.run(NAME, link=link_id, accounts=accounts, keys=keys, transactions=ids)
 
     async def delete(self, ids: Sequence[TransactionId]) -> None:
         await self._db.bury(t.transactions, "transaction", ids)
 
     async def named_by_others(
         self, link_id: LinkId, ids: Sequence[TransactionId]
-    ) -> set[TransactionId]:
+    ) -> Mapping[TransactionId, Collection[LinkId]]:
         rows = await self._db.rows(NAMED_BY_OTHERS, link=link_id, ids=ids)
-        return {row["transaction_id"] for row in rows}
+        return {row["id"]: row["links"] for row in rows}
 
 
 def _beside(row: RowMapping) -> Transaction:

@@ -12,6 +12,7 @@ from sqlalchemy import (
     CursorResult,
     Executable,
     RowMapping,
+    Select,
     Table,
     Uuid,
     any_,
@@ -44,6 +45,7 @@ class Identified(Protocol):
 
 
 E = TypeVar("E", bound=Identified)
+Q = TypeVar("Q", bound=Select[Any])
 
 ME = bindparam("me", type_=Uuid())
 ENTER = text("SELECT enter(:me)")
@@ -53,6 +55,15 @@ NEXT_VERSION = (
     .values(data_version=users.c.data_version + 1)
     .returning(users.c.data_version)
 )
+
+
+def locked(rows: Q, *, of: Table | None = None) -> Q:
+    """FOR NO KEY UPDATE: a row that refers to this one, such as an event of a user, can be added
+    meanwhile, since what it refers by never changes.
+
+    Whoever locks a user's row and others, locks the user's first.
+    """
+    return rows.with_for_update(key_share=True, of=of)
 
 
 class Writing:

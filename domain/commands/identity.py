@@ -2,12 +2,14 @@
 
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from ipaddress import ip_address, ip_network
 
 from domain.errors import ErrorCode, InvalidInput, NotPermitted, RateLimited
 from domain.events import Event, EventName
 from domain.handling import command
 from domain.identity import (
     NOBODY,
+    REFRESH_GRACE,
     SESSION_LIFETIME,
     UNSET,
     Actor,
@@ -25,7 +27,7 @@ from domain.identity import (
     strong_password,
 )
 from domain.money import Currency, currency
-from domain.ports import App, KnownUser, Limit, LiveSession
+from domain.ports import App, KnownUser, Limit
 from domain.storage import Work
 
 ACCESS_LIFETIME = timedelta(minutes=15)
@@ -72,7 +74,13 @@ class SignIn:
     at: datetime
 
 
-@command("session.start", permits=None)
+async def _may_sign_in(app: App, cmd: SignIn) -> None:
+    limits = app.limit_settings
+    await _take(app, _place(cmd.actor), limits.sign_in_address)
+    await _take(app, f"account:{cmd.email.strip().lower()}", limits.sign_in_account)
+
+
+@command("session.start", permits=None, limited=_may_sign_in)
 async def sign_in(app: App, cmd: SignIn) -> SignedIn:
     """Begin a session. Where there are too many, the one used longest ago ends.
 
@@ -80,9 +88,6 @@ async def sign_in(app: App, cmd: SignIn) -> SignedIn:
         NotPermitted: SIGN_IN_FAILED, the same for an unknown address and a wrong password.
         RateLimited: too many attempts on this account or from this address.
     """
-    limits = app.limit_settings
-    await _take(app, f"address:{cmd.actor.ip_address}", limits.sign_in_address)
-    await _take(app, f"account:{cmd.email.strip().lower()}", limits.sign_in_account)
     known = await _known(app, cmd.email)
     right = await app.passwords.verify(cmd.password, known.password_hash if known else None)
     if known is None or not right:
@@ -107,7 +112,7 @@ async def sign_in(app: App, cmd: SignIn) -> SignedIn:
     async with app.begin(cmd) as work:
         user = await work.users.get(lock=True)
         if rehashed:
-            await work.users.save_password(rehashed)
+            await work.users.save_password(rehashed, was=known.password_hash)
         await _make_room(work, user.session_limit or app.session_limit, cmd.at)
         await work.sessions.add(session)
         work.record(_session_event(EventName.SESSION_STARTED, session, cmd.at))
@@ -117,7 +122,7 @@ async def sign_in(app: App, cmd: SignIn) -> SignedIn:
 
 
 async def _make_room(work: Work, most: int, at: datetime) -> None:
-    live = await work.sessions.live(at)
+    live = await work.sessions.live(at, lock=True)
     for session in live[: max(0, len(live) + 1 - most)]:
         await work.sessions.save(replace(session, ended_at=at))
         work.record(_session_event(EventName.SESSION_REVOKED, session, at))
@@ -130,7 +135,13 @@ class RefreshSession:
     at: datetime
 
 
-@command("session.refresh", permits=None)
+async def _may_refresh(app: App, cmd: RefreshSession) -> None:
+    known = cmd.actor.session_id is not None
+    key = f"user:{cmd.actor.user_id}" if known else _place(cmd.actor)
+    await _take(app, key, app.limit_settings.refresh)
+
+
+@command("session.refresh", permits=None, limited=_may_refresh)
 async def refresh_session(app: App, cmd: RefreshSession) -> SignedIn:
     """Exchange a refresh token for its successor; a repeat within the grace gets the same one.
 
@@ -138,7 +149,6 @@ async def refresh_session(app: App, cmd: RefreshSession) -> SignedIn:
         InvalidInput: TOKEN_INVALID, TOKEN_EXPIRED, or TOKEN_REUSED, which ends the session.
         RateLimited: too many exchanges.
     """
-    await _take(app, f"address:{cmd.actor.ip_address}", app.limit_settings.refresh)
     presented = app.tokens.digest(cmd.refresh_token)
     if cmd.actor.session_id is None:
         raise InvalidInput(
@@ -147,29 +157,61 @@ async def refresh_session(app: App, cmd: RefreshSession) -> SignedIn:
             code=ErrorCode.TOKEN_INVALID,
         )
     successor = app.tokens.successor(cmd.refresh_token)
-    async with app.begin(cmd) as work:
-        session = await work.sessions.get(cmd.actor.session_id, lock=True)
-        if session is None or session.is_cookie or not session.is_live(cmd.at):
-            raise InvalidInput(
-                "this session is over", field=("refreshToken",), code=ErrorCode.TOKEN_EXPIRED
-            )
-        user = await work.users.get()
-        reused = False
-        if session.refresh_hash == presented:
-            session = session.rotated(refresh_hash=app.tokens.digest(successor), at=cmd.at)
-            await work.sessions.save(session)
-        elif not session.in_grace(cmd.at):
-            reused = True
+    try:
+        async with app.begin(cmd) as work:
+            session = await _refreshable(work, cmd.actor.session_id, cmd.at)
+            user = await work.users.get()
+            if session.refresh_hash == presented:
+                session = session.rotated(refresh_hash=app.tokens.digest(successor), at=cmd.at)
+                await work.sessions.save(session)
+                await work.sessions.spend(session.id, presented, cmd.at)
+            else:
+                spent_at = await work.sessions.spent_at(session.id, presented)
+                follows = session.refresh_hash == app.tokens.digest(successor)
+                if not follows or spent_at is None or cmd.at - spent_at > REFRESH_GRACE:
+                    raise _reused()
+    except InvalidInput as refusal:
+        if refusal.code is ErrorCode.TOKEN_REUSED:
+            await _end_reused(app, cmd, cmd.actor.session_id)
+        raise
+    return _with_tokens(app, user, session, successor, cmd.at)
+
+
+async def _refreshable(work: Work, id: SessionId, at: datetime) -> Session:
+    session = await work.sessions.get(id, lock=True)
+    if session is None or session.is_cookie or not session.is_live(at):
+        raise InvalidInput(
+            "this session is over", field=("refreshToken",), code=ErrorCode.TOKEN_EXPIRED
+        )
+    return session
+
+
+def _reused() -> InvalidInput:
+    return InvalidInput(
+        "this refresh token was used before; its session has been ended",
+        field=("refreshToken",),
+        code=ErrorCode.TOKEN_REUSED,
+    )
+
+
+async def _end_reused(app: App, cmd: RefreshSession, id: SessionId) -> None:
+    """In a unit of its own: the command has failed, and the session ends all the same."""
+    async with app.begin(cmd, last=False) as work:
+        session = await work.sessions.get(id, lock=True)
+        if session is not None and session.ended_at is None:
             await work.sessions.save(replace(session, ended_at=cmd.at))
             work.record(_session_event(EventName.TOKEN_REUSED, session, cmd.at))
             work.record(_session_event(EventName.SESSION_REVOKED, session, cmd.at))
-    if reused:
-        raise InvalidInput(
-            "this refresh token was used before; its session has been ended",
-            field=("refreshToken",),
-            code=ErrorCode.TOKEN_REUSED,
-        )
-    return _with_tokens(app, user, session, successor, cmd.at)
+
+
+async def note_use(app: App, actor: Actor, at: datetime) -> None:
+    """That the actor's session was used. Nobody asked for it, so the audit log has no entry."""
+    if actor.session_id is None:
+        return
+    async with app.store.begin(actor, None) as work:
+        session = await work.sessions.get(actor.session_id, lock=True)
+        if session is not None and session.is_live(at) and session.used(at=at) != session:
+            await work.sessions.save(session.used(at=at))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -273,6 +315,15 @@ async def _take(app: App, key: str, limit: Limit) -> None:
         raise RateLimited(f"too many attempts; try again in {wait} s", retry_after_s=wait)
 
 
+def _place(actor: Actor) -> str:
+    """From where: an address, or of IPv6 the /64, all of which one household has."""
+    try:
+        address = ip_address(actor.ip_address or "")
+    except ValueError:
+        return "address:unknown"
+    return f"address:{ip_network((address, 64), strict=False) if address.version == 6 else address}"
+
+
 def _with_tokens(app: App, user: User, session: Session, refresh: str, at: datetime) -> SignedIn:
     access = app.tokens.issue(
         user_id=user.id,
@@ -299,8 +350,3 @@ def _base_currency(said: Maybe[str], now: Currency) -> Currency:
 
 def _time_zone(said: Maybe[str], now: str) -> str:
     return now if said is UNSET or said is None else known_time_zone(str(said))
-
-
-def is_current(live: LiveSession, at: datetime) -> bool:
-    """Whether requests of this session are still answered."""
-    return live.session.is_live(at)

@@ -2,10 +2,12 @@
 
 import asyncio
 import hashlib
+from collections import defaultdict
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import date, datetime
+from functools import partial
 from typing import TypeVar
 from uuid import UUID
 
@@ -13,6 +15,7 @@ from domain.accounts import Account, AccountId
 from domain.commands.links import login_key, provider_of
 from domain.commands.pages import store_page
 from domain.commands.running import RunSync, file_context, run_sync
+from domain.commands.storing import Stored, key_in_files
 from domain.commands.sync import enqueue
 from domain.errors import Conflict, ErrorCode, InvalidInput, UnreadableFile
 from domain.handling import command
@@ -31,7 +34,16 @@ from domain.links import Link, LinkId, LinkStatus, alias
 from domain.merging import Merge
 from domain.ports import App
 from domain.storage import Change, Work
-from domain.sync import Page, RunId, SyncCounts, SyncRun, SyncStatus, SyncTrigger
+from domain.sync import (
+    NO_COUNTS,
+    ReceivedAccount,
+    RunId,
+    SyncCounts,
+    SyncRun,
+    SyncScope,
+    SyncStatus,
+    SyncTrigger,
+)
 from domain.transactions import Transaction, TransactionId
 
 T = TypeVar("T")
@@ -84,7 +96,8 @@ async def import_statement(app: App, cmd: ImportStatement) -> Imported:
     done = await run_sync(app, RunSync(actor=cmd.actor, run_id=run.id, worker=new_id(), at=cmd.at))
     async with app.begin(cmd) as work:
         by_key = await work.accounts.by_key(link.id)
-    ids = [by_key[a.key].id for a in statement.accounts if a.key in by_key]
+    keys = [key_in_files(app, link, account.key) for account in statement.accounts]
+    ids = [by_key[key].id for key in keys if key in by_key]
     return Imported(run=done, account_ids=[*dict.fromkeys(ids)])
 
 
@@ -108,9 +121,10 @@ async def undo_import(app: App, cmd: UndoImport) -> SyncRun:
             raise Conflict("this run was not an import", field=("runId",))
         if not run.status.is_terminal:
             raise Conflict("this import is still under way", field=("runId",))
-        if run.status is SyncStatus.CANCELLED:
+        changes = await work.imports.changes(run.id)
+        if run.status is SyncStatus.CANCELLED and not changes:
             raise Conflict("this import was taken back already", field=("runId",))
-        await _take_back(work, run)
+        await _take_back(work, run, changes)
         run = run.cancelled(cmd.at)
         await work.runs.save(run)
     return run
@@ -209,80 +223,54 @@ async def _never_kept(app: App, cmd: ImportStatement) -> AsyncIterator[Work]:
 
 async def _preview(app: App, cmd: ImportStatement, statement: Statement) -> ImportPreview:
     """What importing would do: it is done, and rolled back."""
-    previewed: list[PreviewedAccount] = []
     async with _never_kept(app, cmd) as work:
         await work.users.get(lock=True)
         link = await _free_link(app, work, cmd, statement, None)
         run = await _queue(app, work, cmd, link)
-        first, *_ = pages_of(statement)
-        known = await work.accounts.by_key(link.id)
-        before = {a.id for a in known.values()}
-        await store_page(app, work, link=link, run=run, page=first, at=cmd.at)
-        created = await _created(work, run)
+        stored = [
+            await store_page(app, work, link=link, run=run, page=page, at=cmd.at)
+            for page in pages_of(statement)
+        ]
         by_key = await work.accounts.by_key(link.id)
-        for received in statement.accounts:
-            account = by_key[received.key]
-            holdings, transactions = await _of_account(
-                app, work, link, run, statement, received.key, cmd.at
-            )
-            days = [t.date for t in statement.transactions if t.account_key == received.key]
-            previewed.append(
-                PreviewedAccount(
-                    name=account.name,
-                    mask=account.mask,
-                    type=account.type,
-                    balance=received.balance,
-                    is_new=account.id not in before and account.id in created,
-                    transactions=transactions,
-                    holdings=holdings,
-                    since=min(days, default=statement.since),
-                    until=max(days, default=statement.until),
-                )
-            )
+    days: dict[str, list[date]] = defaultdict(list)
+    for row in statement.transactions:
+        days[row.account_key].append(row.date)
+
+    def previewed(received: ReceivedAccount) -> PreviewedAccount:
+        account = by_key[key_in_files(app, link, received.key)]
+        of = partial(_counts, stored, account.id)
+        return PreviewedAccount(
+            name=account.name,
+            mask=account.mask,
+            type=account.type,
+            balance=received.balance,
+            is_new=of(SyncScope.ACCOUNTS).created > 0,
+            transactions=of(SyncScope.TRANSACTIONS),
+            holdings=of(SyncScope.HOLDINGS),
+            since=min(days[received.key], default=statement.since),
+            until=max(days[received.key], default=statement.until),
+        )
+
     return ImportPreview(
         institution=statement.institution,
-        accounts=previewed,
+        accounts=[previewed(received) for received in statement.accounts],
         unreadable=statement.unreadable,
     )
 
 
-async def _created(work: Work, run: SyncRun) -> set[AccountId]:
-    changes = await work.imports.changes(run.id)
-    return {AccountId(c.id) for c in changes if c.kind == "account" and c.before is None}
-
-
-async def _of_account(
-    app: App,
-    work: Work,
-    link: Link,
-    run: SyncRun,
-    statement: Statement,
-    key: str,
-    at: datetime,
-) -> tuple[SyncCounts, SyncCounts]:
-    _, *pages = pages_of(statement)
-    holdings = transactions = SyncCounts()
-    for page in pages:
-        part: Page = replace(
-            page,
-            holdings=[h for h in page.holdings if h.account_key == key],
-            holdings_complete=[k for k in page.holdings_complete if k == key],
-            transactions=[t for t in page.transactions if t.account_key == key],
-        )
-        stored = await store_page(app, work, link=link, run=run, page=part, at=at)
-        holdings += stored.holdings
-        transactions += stored.transactions
-    return holdings, transactions
+def _counts(pages: Sequence[Stored], account_id: AccountId, scope: SyncScope) -> SyncCounts:
+    return sum((page.of(scope, account_id) for page in pages), NO_COUNTS)
 
 
 # ── taking back ─────────────────────────────────────────────────────────────
 
 
-async def _take_back(work: Work, run: SyncRun) -> None:
-    changes = await work.imports.changes(run.id)
+async def _take_back(work: Work, run: SyncRun, changes: Sequence[Change]) -> None:
+    kept = await work.imports.hand_over(run.id)  # a later import said the same, or more
+    mine = [c for c in changes if c.id not in kept and not c.confirmed]
 
     async def of(kind: str) -> list[Change]:
-        return await _untouched(work, kind, [c for c in changes if c.kind == kind])
+        return await _untouched(work, kind, [c for c in mine if c.kind == kind])
 
     transactions = await of("transaction")
     made = [TransactionId(c.id) for c in transactions if c.before is None]
@@ -302,6 +290,7 @@ async def _take_back(work: Work, run: SyncRun) -> None:
         [a.id for a in current if a.id in emptied and set(a.link_ids) <= {run.link_id}]
     )
     await work.imports.forget(run.id)
+    await work.imports.restored([*transactions, *holdings, *accounts])
 
 
 async def _untouched(work: Work, kind: str, changes: Sequence[Change]) -> list[Change]:

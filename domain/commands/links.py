@@ -21,7 +21,7 @@ from domain.links import (
 )
 from domain.ports import App, Provider
 from domain.storage import Work
-from domain.sync import Login, SyncScope, SyncTrigger
+from domain.sync import Login, SyncScope, SyncStatus, SyncTrigger
 
 CREDENTIAL_MAX = 8_192  # characters of one value
 
@@ -63,6 +63,9 @@ async def connect_provider(app: App, cmd: ConnectProvider) -> Link:
     async with app.begin(cmd) as work:
         await work.users.get(lock=True)
         link = await _link(work, cmd, key, said_alias, login)
+        if provider.info.can_be_pulled:  # due again even if the sync below is cancelled
+            link = link.scheduled(at=cmd.at)
+            await work.links.save(link)
         sealed = app.vault.seal(
             json.dumps(dict(login.credentials)).encode(), context=credentials_context(link)
         )
@@ -120,10 +123,9 @@ async def disconnect(app: App, cmd: Disconnect) -> Link:
         link = await work.links.get(cmd.link_id, lock=True)
         if (run := await work.runs.active(link.id)) is not None:
             await work.runs.save(run.cancelled(cmd.at))
+            await work.imports.shred(run.id)
         if cmd.delete_data:
-            accounts = (await work.accounts.by_key(link.id)).values()
-            await work.accounts.delete([a.id for a in accounts if a.link_ids == (link.id,)])
-            await work.accounts.unlink(link.id)
+            await _delete_data(work, link)
         if link.status is LinkStatus.DISCONNECTED:
             return link
         await work.links.shred_credentials(link.id)
@@ -131,6 +133,21 @@ async def disconnect(app: App, cmd: Disconnect) -> Link:
         await work.links.save(link)
         work.record(link_event(EventName.LINK_DISCONNECTED, link, cmd.at))
     return link
+
+
+async def _delete_data(work: Work, link: Link) -> None:
+    """The accounts that no other link feeds; one that was disconnected feeds nothing any more.
+
+    With them goes what runs kept of what they received. The events that told a balance expire
+    with all others.
+    """
+    standing = [s for s in LinkStatus if s is not LinkStatus.DISCONNECTED]
+    others = {one.id for one in await work.links.list(standing)} - {link.id}
+    accounts = {a.id: a for a in (await work.accounts.by_key(link.id)).values()}
+    await work.accounts.delete([a.id for a in accounts.values() if not others & {*a.link_ids}])
+    await work.accounts.unlink(link.id)
+    await work.runs.forget_quarantine(link.id)
+    await work.imports.forget_all(link.id)
 
 
 def provider_of(app: App, slug: str) -> Provider:
@@ -191,11 +208,18 @@ async def _link(
     link = await work.links.get(cmd.link_id, lock=True)
     if link.provider_slug != cmd.provider_slug:
         raise InvalidInput(f"that link is to {link.provider_slug}", field=("input", "provider"))
+    run = await work.runs.active(link.id)
+    if run is not None and run.status is SyncStatus.RUNNING:  # with the credentials of before
+        await work.runs.save(run.cancelled(cmd.at))
     mended = replace(
         link.connected(at=cmd.at, expire_at=login.expire_at),
         login=key,
         alias=said_alias or link.alias,
+        institution=login.institution or link.institution,
+        lease=None,
     )
+    if link.login != key:  # of another login nothing has been read yet
+        mended = replace(mended, cursor=None, last_synced_at=None)
     await work.links.save(mended)
     return mended
 

@@ -4,15 +4,17 @@ No transaction is open while the provider is asked. A run that was killed goes o
 committed page; a worker whose lease ran out stores nothing more.
 """
 
+import asyncio
 import json
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
+from contextlib import aclosing, asynccontextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import date, datetime
 from uuid import UUID
 
 from domain.commands.links import credentials_context, link_event
 from domain.commands.pages import store_page
-from domain.errors import CredentialsRejected, DomainError, ErrorCode
+from domain.errors import CredentialsRejected, DomainError, ErrorCode, NotFound, Unavailable
 from domain.events import Event, EventName
 from domain.handling import command
 from domain.identity import Actor
@@ -33,27 +35,40 @@ from domain.sync import (
     SyncTrigger,
 )
 
+RENEW_EVERY_S = LEASE.total_seconds() / 3
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunSync:
-    """`worker` is whoever holds the lease while it runs."""
+    """`worker` is whoever holds the lease while it runs; `stopping` is asked after each page."""
 
     actor: Actor
     run_id: RunId
     worker: UUID
     at: datetime
+    stopping: Callable[[], bool] = bool  # never
 
 
 class Busy(Exception):
     """Another worker has the link; ask again after `retry_after_s`."""
+
+    audit_detail = "BUSY"
 
     def __init__(self, retry_after_s: int) -> None:
         super().__init__("another worker has this link")
         self.retry_after_s = retry_after_s
 
 
+class Interrupted(Exception):
+    """Its worker is stopping: the run goes on after its last page, with whoever asks next."""
+
+    audit_detail = "INTERRUPTED"
+
+
 class LeaseLost(Exception):
     """Another worker took over: this one stores nothing more."""
+
+    audit_detail = "LEASE_LOST"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,6 +87,7 @@ async def run_sync(app: App, cmd: RunSync) -> SyncRun:
     Raises:
         Busy: another worker has the link.
         LeaseLost: another worker took over meanwhile.
+        Interrupted: the worker is stopping.
         NotFound: no such run.
     """
     claim = await _claim(app, cmd)
@@ -82,17 +98,31 @@ async def run_sync(app: App, cmd: RunSync) -> SyncRun:
         gone = RunError(code=ErrorCode.PROVIDER_DISABLED, message="the provider is not offered")
         return await _fail(app, cmd, claim, gone, lapsed=False)
     run, position = claim.run, claim.link.cursor
+    if _is_over(claim.link, app.now()):
+        ended = RunError(
+            code=ErrorCode.AUTHORIZATION_EXPIRED, message="the authorization has ended"
+        )
+        return await _fail(app, cmd, claim, ended, lapsed=True)
     try:
-        async for page in _pages(provider, claim, app.now()):
-            run = await _store(app, cmd, claim, page)
-            position = page.position or position
-            if run.status is SyncStatus.CANCELLED:
-                return run
+        async with (
+            _renewed(app, cmd, claim),
+            aclosing(_pages(provider, claim, app.now())) as pages,
+        ):
+            async for page in pages:
+                run = await _store(app, cmd, claim, page)
+                position = page.position or position
+                if run.status is SyncStatus.CANCELLED:
+                    return run
+                if cmd.stopping():
+                    raise Interrupted  # noqa: TRY301 - it lets go of the link, as any other end
+        return await _finish(app, cmd, claim, position)
     except CredentialsRejected as refusal:
         return await _fail(app, cmd, claim, RunError.of(refusal), lapsed=True)
     except DomainError as refusal:
         return await _fail(app, cmd, claim, RunError.of(refusal), lapsed=False)
-    return await _finish(app, cmd, claim, position)
+    except BaseException:
+        await asyncio.shield(_let_go(app, cmd, claim))
+        raise
 
 
 async def _claim(app: App, cmd: RunSync) -> _Claim | SyncRun:
@@ -105,16 +135,18 @@ async def _claim(app: App, cmd: RunSync) -> _Claim | SyncRun:
             return run
         link = await work.links.get(run.link_id, lock=True)
         lease = link.lease
-        if lease is not None and lease.until > at and lease.holder != cmd.worker:
+        if lease is not None and lease.until > at:
             raise Busy(int((lease.until - at).total_seconds()) + 1)
-        if run.attempts >= ATTEMPTS_MAX or link.status is LinkStatus.DISCONNECTED:
+        if run.cancel_asked or link.status is LinkStatus.DISCONNECTED:
+            return await _cancelled(work, run, link, at)
+        if run.attempts >= ATTEMPTS_MAX:
             return await _give_up(work, run, link, at)
         fence = lease.fence + 1 if lease else 1
         run = run.started(at)
         link = replace(link, lease=Lease(holder=cmd.worker, until=at + LEASE, fence=fence))
         await work.runs.save(run)
         await work.links.save(link)
-        if run.attempts == 1:
+        if run.attempts == 1 and run.cursor is None:
             work.record(_run_event(_names(run)[0], run, at))
         sealed = await work.links.credentials(link.id)
         file = await work.imports.get(run.id) if run.trigger is SyncTrigger.IMPORT else None
@@ -131,17 +163,37 @@ async def _give_up(work: Work, run: SyncRun, link: Link, at: datetime) -> SyncRu
     error = RunError(
         code=ErrorCode.PROVIDER_UNAVAILABLE, message=f"it did not finish in {ATTEMPTS_MAX} attempts"
     )
-    if link.status is LinkStatus.DISCONNECTED:
-        run = run.cancelled(at)
-    else:
-        run = run.failed(at, error)
-        await work.links.save(replace(link.failed(at=at), lease=None))
-        work.record(_run_event(_names(run)[2], run, at))
-    await work.runs.save(run)
+    run = run.failed(at, error)
+    await _end(work, run, _failed(link, run, at))
+    work.record(_run_event(_names(run)[2], run, at))
     return run
 
 
-async def _pages(provider: Provider, claim: _Claim, at: datetime) -> AsyncIterator[Page]:
+async def _cancelled(work: Work, run: SyncRun, link: Link, at: datetime) -> SyncRun:
+    run = run.cancelled(at)
+    await _end(work, run, link)
+    return run
+
+
+async def _end(work: Work, run: SyncRun, link: Link) -> None:
+    """The run is over: the link is free, and the file that it read is forgotten."""
+    await work.runs.save(run)
+    await work.links.save(replace(link, lease=None))
+    if run.trigger is SyncTrigger.IMPORT:
+        await work.imports.shred(run.id)
+
+
+def _failed(link: Link, run: SyncRun, at: datetime) -> Link:
+    """A file that fails says nothing about the next one."""
+    return link if run.trigger is SyncTrigger.IMPORT else link.failed(at=at)
+
+
+def _is_over(link: Link, at: datetime) -> bool:
+    """Known by its deadline, without a call that fails."""
+    return link.credentials_expire_at is not None and link.credentials_expire_at <= at
+
+
+async def _pages(provider: Provider, claim: _Claim, at: datetime) -> AsyncGenerator[Page, None]:
     run = claim.run
     request = PullRequest(
         credentials=claim.credentials,
@@ -154,7 +206,8 @@ async def _pages(provider: Provider, claim: _Claim, at: datetime) -> AsyncIterat
         account_keys=run.account_keys,
         file=claim.file,
     )
-    async for page in provider.pull(request):
+    pages = provider.pull(request)
+    async for page in pages:
         yield page
 
 
@@ -171,10 +224,7 @@ async def _store(app: App, cmd: RunSync, claim: _Claim, page: Page) -> SyncRun:
     async with app.begin(cmd, last=False) as work:
         run, link = await _held(work, cmd, claim)
         if run.cancel_asked:
-            run = run.cancelled(at)
-            await work.runs.save(run)
-            await work.links.save(replace(link, lease=None))
-            return run
+            return await _cancelled(work, run, link, at)
         stored = await store_page(app, work, link=link, run=run, page=page, at=at)
         run = run.advanced(
             page,
@@ -188,23 +238,68 @@ async def _store(app: App, cmd: RunSync, claim: _Claim, page: Page) -> SyncRun:
     return run
 
 
+@asynccontextmanager
+async def _renewed(app: App, cmd: RunSync, claim: _Claim) -> AsyncIterator[None]:
+    """Meanwhile the lease is renewed, however long the provider takes for a page."""
+
+    async def renew() -> None:
+        while True:
+            await asyncio.sleep(RENEW_EVERY_S)
+            with suppress(Unavailable):
+                async with app.begin(cmd, last=False) as work:
+                    run, link = await _held(work, cmd, claim)
+                    until = app.now() + LEASE
+                    lease = Lease(holder=cmd.worker, until=until, fence=claim.fence)
+                    await work.links.save(replace(link, lease=lease))
+                    await work.runs.save(run)
+
+    renewing = asyncio.create_task(renew())
+    try:
+        yield
+    finally:
+        renewing.cancel()
+        await asyncio.gather(renewing, return_exceptions=True)
+
+
+async def _let_go(app: App, cmd: RunSync, claim: _Claim) -> None:
+    """Free the link for whoever goes on, where it is still this worker's and can be freed."""
+    with suppress(Unavailable, LeaseLost, NotFound):
+        async with app.begin(cmd, last=False) as work:
+            _, link = await _held(work, cmd, claim)
+            await work.links.save(replace(link, lease=None))
+
+
 async def _finish(app: App, cmd: RunSync, claim: _Claim, position: str | None) -> SyncRun:
     at = app.now()
     async with app.begin(cmd) as work:
         run, link = await _held(work, cmd, claim)
+        if run.cancel_asked:
+            return await _cancelled(work, run, link, at)
         run = run.finished(at)
-        if run.status is SyncStatus.FAILED:
-            link = link.failed(at=at)
-        elif _is_whole(run):
-            provider = app.providers[link.provider_slug]
-            link = link.synced(at=at, cursor=position, again=provider.info.can_be_pulled)
-        await work.runs.save(run)
-        await work.links.save(replace(link, lease=None))
-        if run.trigger is SyncTrigger.IMPORT:
-            await work.imports.shred(run.id)
         failed = run.status is SyncStatus.FAILED
+        again = app.providers[link.provider_slug].info.can_be_pulled
+        link = _failed(link, run, at) if failed else _synced(link, run, at, position, again=again)
+        await _end(work, run, link)
         work.record(_run_event(_names(run)[2 if failed else 1], run, at))
     return run
+
+
+def _synced(link: Link, run: SyncRun, at: datetime, position: str | None, *, again: bool) -> Link:
+    """The link after a run that brought something.
+
+    Where the next pull begins, and when everything was last synced, move only if nothing was left
+    out before that.
+    """
+    if not _is_whole(run):
+        return replace(
+            link.synced(at=at, cursor=link.cursor, again=again),
+            last_synced_at=link.last_synced_at,
+            next_sync_at=link.next_sync_at,
+        )
+    if run.status is SyncStatus.PARTIAL:
+        partly = link.synced(at=at, cursor=link.cursor, again=again)
+        return replace(partly, last_synced_at=link.last_synced_at)
+    return link.synced(at=at, cursor=position, again=again)
 
 
 async def _fail(app: App, cmd: RunSync, claim: _Claim, error: RunError, *, lapsed: bool) -> SyncRun:
@@ -215,12 +310,9 @@ async def _fail(app: App, cmd: RunSync, claim: _Claim, error: RunError, *, lapse
         if lapsed:
             link = link.lapsed()
             work.record(link_event(EventName.LINK_NEEDS_REAUTHORIZATION, link, at))
-        elif error.code not in (ErrorCode.FILE_UNREADABLE, ErrorCode.FILE_TOO_LARGE):
-            link = link.failed(at=at)
-        await work.runs.save(run)
-        await work.links.save(replace(link, lease=None))
-        if run.trigger is SyncTrigger.IMPORT:
-            await work.imports.shred(run.id)
+        else:
+            link = _failed(link, run, at)
+        await _end(work, run, link)
         work.record(_run_event(_names(run)[2], run, at))
     return run
 
@@ -246,7 +338,8 @@ def file_context(run: SyncRun) -> bytes:
 def _is_whole(run: SyncRun) -> bool:
     """Whether the next pull may begin where this one ended."""
     scopes = frozenset(SyncScope)
-    return run.scopes == scopes and run.account_keys is None and run.until is None
+    asked_for_all = run.since is None and run.until is None and run.account_keys is None
+    return run.scopes == scopes and asked_for_all
 
 
 def _names(run: SyncRun) -> tuple[EventName, EventName, EventName]:

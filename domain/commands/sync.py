@@ -6,7 +6,8 @@ from datetime import date, datetime
 from uuid import UUID
 
 from domain.accounts import AccountId
-from domain.commands.pages import Stored, store_page
+from domain.commands.pages import store_page
+from domain.commands.storing import Stored
 from domain.errors import Conflict, ErrorCode, InvalidInput, RateLimited
 from domain.handling import command
 from domain.identity import Actor, Permission, new_id
@@ -96,7 +97,8 @@ async def schedule_sync(app: App, cmd: ScheduleSync) -> SyncRun | None:
             if due:
                 await work.links.save(replace(link, next_sync_at=None))
             return None
-        await work.links.save(replace(link, next_sync_at=None))  # set again when it has finished
+        # Set again when it has finished; were that never to come, the link is due again then.
+        await work.links.save(link.scheduled(at=cmd.at))
         return await queue_run(
             work, link, trigger=SyncTrigger.SCHEDULE, scopes=frozenset(SyncScope), at=cmd.at
         )
@@ -120,6 +122,8 @@ async def cancel_sync(app: App, cmd: CancelSync) -> SyncRun:
         run = await work.runs.get(cmd.run_id, lock=True)
         if run.status is SyncStatus.QUEUED:
             run = run.cancelled(cmd.at)
+            if run.trigger is SyncTrigger.IMPORT:
+                await work.imports.shred(run.id)
         elif run.status is SyncStatus.RUNNING:
             run = replace(run, cancel_asked=True)
         else:
@@ -147,18 +151,23 @@ async def replay_quarantine(app: App, cmd: ReplayQuarantine) -> SyncRun:
         if not run.status.is_terminal:
             raise Conflict("the run is still under way")
         link = await work.links.get(run.link_id, lock=True)
+        if link.status is LinkStatus.DISCONNECTED:
+            raise Conflict("this link was disconnected", code=ErrorCode.LINK_NOT_ACTIVE)
         provider = app.providers.get(link.provider_slug)
         rows = await work.runs.quarantined(run.id)
         pages = provider.replay(rows) if provider else {}
         kinds = {row.id: row.kind for row in rows}
         freed: list[UUID] = []
         for id, page in pages.items():
-            stored = await store_page(app, work, link=link, run=run, page=page, at=cmd.at)
+            stored = await store_page(
+                app, work, link=link, run=run, page=page, at=cmd.at, again=True
+            )
             if not stored.quarantined:
                 run = _replayed(run, kinds[id], stored)
                 freed.append(id)
-        await work.runs.release(freed)
-        await work.runs.save(run)
+        if freed:
+            await work.runs.release(freed)
+            await work.runs.save(run)
     return run
 
 
@@ -188,8 +197,13 @@ async def enqueue(work: Work, run: SyncRun) -> SyncRun:
 
 
 def _replayed(run: SyncRun, kind: SyncScope, stored: Stored) -> SyncRun:
+    """One row more that was understood; a balance of the past leaves its account as it is."""
+    nothing = not (stored.accounts + stored.holdings + stored.transactions).received
+
     def counted(of: SyncScope, before: SyncCounts, more: SyncCounts) -> SyncCounts:
-        return before + more + SyncCounts(quarantined=-1 if of is kind else 0)
+        if of is not kind:
+            return before + more
+        return before + more + SyncCounts(quarantined=-1, unchanged=int(nothing))
 
     return replace(
         run,

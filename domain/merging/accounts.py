@@ -6,6 +6,7 @@ from domain.accounts import Account, AccountId, mask_of
 from domain.identity import new_id
 from domain.links import LinkId
 from domain.merging.merge import Merge
+from domain.money import zero
 from domain.sync import ReceivedAccount
 
 
@@ -17,12 +18,14 @@ def merge_account(
     link_id: LinkId,
     provider_slug: str,
     may_set_balance: bool,
+    outranks: bool = False,
 ) -> Account:
     """The account after the provider's word.
 
     The owner's word stays. `may_set_balance` is false for a file where a live link feeds the
-    account too, whose balance wins; an older balance never replaces a newer one. An `as_of` moves
-    only with what it dates.
+    account too, whose balance wins; an older balance never replaces a newer one, unless this link
+    `outranks` what fed the account so far. Where no balance is stated what is stored stays, and
+    what is new has none. An `as_of` moves only with what it dates.
     """
     mask = received.mask or (mask_of(received.number) if received.number else None)
     if stored is None:
@@ -34,7 +37,7 @@ def merge_account(
             institution=received.institution,
             name=received.name,
             type=received.type,
-            balance=received.balance,
+            balance=received.balance or zero(received.currency),
             as_of=received.as_of,
             mask=mask,
             available_balance=received.available_balance,
@@ -43,7 +46,8 @@ def merge_account(
         merge.meet(None, account)
         return account
     account = replace(stored, is_active=True, link_ids=_with(stored.link_ids, link_id))
-    if may_set_balance and received.as_of >= stored.as_of:
+    is_newer = outranks or received.as_of >= stored.as_of
+    if received.balance is not None and may_set_balance and is_newer:
         account = replace(
             account,
             link_id=link_id,

@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 
 from domain.accounts import AccountId
@@ -10,11 +10,18 @@ from domain.holdings import Holding, HoldingId
 from domain.identity import new_id
 from domain.merging.merge import Merge
 from domain.merging.securities import SecurityOf
-from domain.money import Money, total
+from domain.money import Money, exact_sum, total
 from domain.securities import Security, SecurityId
 from domain.sync import ReceivedHolding
 
 Position = tuple[SecurityId, bool]  # a security, and whether it is held short
+
+
+@dataclass(slots=True)
+class HoldingMerge(Merge[Holding]):
+    """`odd` are parts of a position in another currency than the rest, which cannot be added."""
+
+    odd: list[ReceivedHolding] = field(default_factory=list)
 
 
 def merge_holdings(
@@ -24,7 +31,7 @@ def merge_holdings(
     account_id: AccountId,
     securities: SecurityOf,
     complete: bool,
-) -> Merge[Holding]:
+) -> HoldingMerge:
     """One account's holdings. Parts of one position (lots, sub-accounts) are added up.
 
     With `complete`, what is not named any more becomes inactive.
@@ -33,10 +40,13 @@ def merge_holdings(
     parts: dict[Position, list[ReceivedHolding]] = defaultdict(list)
     for row in received:
         parts[_position(securities[row.security].id, row.quantity)].append(row)
-    merge: Merge[Holding] = Merge()
-    for position, rows in parts.items():
+    merge = HoldingMerge()
+    for position, said in parts.items():
         before = by_position.pop(position, None)
-        merge.meet(before, _holding(before, rows, account_id, securities[rows[0].security]))
+        security = securities[said[0].security]
+        rows, odd = _by_currency(said, security)
+        merge.odd += odd
+        merge.meet(before, _holding(before, rows, account_id, security))
         merge.unchanged += len(rows) - 1  # the further parts of one position
     for holding in by_position.values():
         if complete and holding.is_active:
@@ -46,6 +56,17 @@ def merge_holdings(
 
 def _position(security_id: SecurityId, quantity: Decimal) -> Position:
     return security_id, quantity < 0
+
+
+def _by_currency(
+    rows: Sequence[ReceivedHolding], security: Security
+) -> tuple[list[ReceivedHolding], list[ReceivedHolding]]:
+    """Those in the security's own currency (where there are none, in that of the first), and the
+    others."""
+    told = [row.market_value.currency for row in rows]
+    of = security.currency if security.currency in told else told[0]
+    pairs = list(zip(rows, told, strict=True))
+    return [row for row, its in pairs if its == of], [row for row, its in pairs if its != of]
 
 
 def _holding(
@@ -63,7 +84,7 @@ def _holding(
         id=before.id if before else HoldingId(new_id()),
         account_id=account_id,
         security=security,
-        quantity=sum((r.quantity for r in rows), Decimal(0)),
+        quantity=exact_sum(r.quantity for r in rows),
         market_value=_total([r.market_value for r in rows]),
         as_of=before.as_of if before else first.as_of,
         market_price=first.market_price,

@@ -10,12 +10,16 @@ T = TypeVar("T")
 
 @dataclass(slots=True)
 class Merge(Generic[T]):
-    """What is to be written; `before` is the stored state of what is updated or removed."""
+    """What is to be written; `before` is the stored state of what is updated or removed.
+
+    `confirmed` are stored rows that were received again as they are.
+    """
 
     created: list[T] = field(default_factory=list)
     updated: list[T] = field(default_factory=list)
     removed: list[T] = field(default_factory=list)
     before: list[T] = field(default_factory=list)
+    confirmed: list[T] = field(default_factory=list)
     unchanged: int = 0
 
     def meet(self, stored: T | None, now: T) -> None:
@@ -24,6 +28,7 @@ class Merge(Generic[T]):
             self.created.append(now)
         elif stored == now:
             self.unchanged += 1
+            self.confirmed.append(now)
         else:
             self.updated.append(now)
             self.before.append(stored)

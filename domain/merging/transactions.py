@@ -1,7 +1,7 @@
 """Merging transactions: the same one is recognised over pulls, files, formats and links."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from decimal import Decimal
@@ -11,7 +11,7 @@ from domain.identity import new_id
 from domain.merging.merge import Merge
 from domain.merging.securities import SecurityOf
 from domain.sync import ReceivedTransaction
-from domain.transactions import Transaction, TransactionId, TransactionStatus
+from domain.transactions import Transaction, TransactionId, TransactionStatus, folded
 
 Content = tuple[AccountId, date, Decimal, str, Decimal | None]
 
@@ -21,11 +21,18 @@ class StoredTransactions:
     """What is stored that a page could mean.
 
     `by_key` holds what this link named before, by account and key; `others` what other links
-    gave to these accounts on these days, and this link has not named.
+    gave to these accounts on these days, and this link has not named. `unnamed` are, of a file,
+    what the link named on these days by ids that this file does not have: the bank may have
+    renumbered them, or the file begins after them. `shared` are those of all three
+    that other links name too, and `foreign` those of them that another link tells: this one only
+    adds what was not known of them.
     """
 
     by_key: Mapping[tuple[AccountId, str], Transaction]
     others: Sequence[Transaction] = ()
+    unnamed: Sequence[Transaction] = ()
+    shared: Collection[TransactionId] = ()
+    foreign: Collection[TransactionId] = ()
 
 
 @dataclass(slots=True)
@@ -43,33 +50,79 @@ def merge_transactions(
     at: datetime,
 ) -> TransactionMerge:
     """Each received row is one that this link named before, or the settled form of a pending one
-    (our id stays), or one that another source gave with the same content, or new.
+    (our id stays), or one that this link gave by another id with the same content and text, or
+    one that another source gave with the same content, or new.
 
-    The same key twice in a page means the later one.
+    The same key twice in a page means the later one; a pending row beside the one that settles
+    it says nothing of its own, and what has settled is never pending again.
     """
     merge = TransactionMerge()
-    by_content: dict[Content, list[Transaction]] = defaultdict(list)
-    for other in stored.others:
-        by_content[_content(other)].append(other)
+    alike = _Alike(stored)
     latest: dict[tuple[AccountId, str], ReceivedTransaction] = {}
     for account_id, row in received:
         if (account_id, row.key) in latest:
             merge.unchanged += 1
         latest[account_id, row.key] = row
+    for account_id, key in _settled_here(latest):
+        del latest[account_id, key]
+        merge.unchanged += 1
     for (account_id, key), row in latest.items():
-        before = stored.by_key.get((account_id, key))
-        if before is None and row.replaces is not None:
-            before = stored.by_key.get((account_id, row.replaces))
+        keys = [(account_id, k) for k in (key, row.replaces) if k is not None]
+        before = next((t for k in keys if (t := stored.by_key.get(k))), None)
         now = _transaction(before, row, account_id, securities, at)
-        if before is None and (same := by_content.get(_content(now))):
-            before = same.pop(0)
+        if before is None and (before := alike.take(now)) is not None:
+            now = _transaction(before, row, account_id, securities, at)
+        if before is not None and before.id in stored.foreign:
             now = _also(before, now)
-        if (account_id, key) not in stored.by_key:
-            merge.named[account_id, key] = now.id
+        elif before is not None and before.id in stored.shared:
+            now = _filled(now, before)
+        if before is not None and _is_late(before, row):
+            now = before
+        for one in keys:
+            if one not in stored.by_key:
+                merge.named[one] = now.id
         if before is not None and now != before:
             now = replace(now, updated_at=at)
         merge.meet(before, now)
     return merge
+
+
+class _Alike:
+    """What is stored under other keys, by what it says; each is taken once.
+
+    Texts differ from format to format, but within a link they tell apart two rows of one day and
+    amount.
+    """
+
+    def __init__(self, stored: StoredTransactions) -> None:
+        self._by_text: dict[tuple[Content, str], list[Transaction]] = defaultdict(list)
+        self._by_content: dict[Content, list[Transaction]] = defaultdict(list)
+        for own in stored.unnamed:
+            self._by_text[_content(own), folded(own.description)].append(own)
+        for other in stored.others:
+            self._by_content[_content(other)].append(other)
+
+    def take(self, row: Transaction) -> Transaction | None:
+        content = _content(row)
+        same = self._by_text.get((content, folded(row.description)))
+        same = same or self._by_content.get(content)
+        return same.pop(0) if same else None
+
+
+def _settled_here(
+    page: Mapping[tuple[AccountId, str], ReceivedTransaction],
+) -> set[tuple[AccountId, str]]:
+    """The pending rows that another row of the same page settles."""
+    replaced = {
+        (id, row.replaces) for (id, key), row in page.items() if row.replaces not in (None, key)
+    }
+    return {(id, key) for id, key in page if (id, key) in replaced}
+
+
+def _is_late(before: Transaction, row: ReceivedTransaction) -> bool:
+    """A pending row that is told again though it has settled meanwhile."""
+    settled = before.status is TransactionStatus.SETTLED and before.removed_at is None
+    return settled and row.status is TransactionStatus.PENDING
 
 
 def remove_transactions(stored: Iterable[Transaction], at: datetime) -> Merge[Transaction]:
@@ -117,32 +170,28 @@ def _transaction(
 
 
 def _also(before: Transaction, now: Transaction) -> Transaction:
-    """What another source gave first, learning only what it did not know."""
-    if before.status is TransactionStatus.PENDING:
-        return replace(
-            now,
-            id=before.id,
-            created_at=before.created_at,
-            updated_at=before.updated_at,
-            own_category=before.own_category,
-            notes=before.notes,
-            data_version=before.data_version,
-        )
+    """What another source tells, learning only what it did not know, and that it has settled."""
+    if before.status is TransactionStatus.PENDING and now.status is not before.status:
+        return now
+    return _filled(before, now)
+
+
+def _filled(told: Transaction, known: Transaction) -> Transaction:
+    """What one source tells, with what only another one knows."""
     return replace(
-        before,
-        merchant=before.merchant or now.merchant,
-        provider_category=before.provider_category or now.provider_category,
-        settlement_date=before.settlement_date or now.settlement_date,
-        security=before.security or now.security,
-        quantity=before.quantity if before.quantity is not None else now.quantity,
-        unit_price=before.unit_price or now.unit_price,
-        commission=before.commission or now.commission,
-        removed_at=None,
+        told,
+        merchant=told.merchant or known.merchant,
+        provider_category=told.provider_category or known.provider_category,
+        settlement_date=told.settlement_date or known.settlement_date,
+        security=told.security or known.security,
+        quantity=told.quantity if told.quantity is not None else known.quantity,
+        unit_price=told.unit_price or known.unit_price,
+        commission=told.commission or known.commission,
     )
 
 
 def _content(transaction: Transaction) -> Content:
-    """What two sources say alike of one transaction: texts differ from format to format."""
+    """What two sources say alike of one transaction."""
     symbol = transaction.security.id.hex if transaction.security else ""
     return (
         transaction.account_id,

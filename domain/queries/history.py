@@ -1,8 +1,9 @@
 """Balance history: series of points, and the last one known."""
 
+import asyncio
 from collections import defaultdict
 from collections.abc import Sequence
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime
 from zoneinfo import ZoneInfo
 
 from domain.accounts import AccountId
@@ -16,11 +17,10 @@ from domain.history import (
     series,
     span_of,
 )
+from domain.queries.budget import Budget
 from domain.queries.identity import today
 from domain.storage import Reads
 
-LISTS_POINTS_MAX = 100_000  # of all lists that one field of an operation makes
-SNAPSHOTS_MAX = 200_000  # read for one field of an operation
 _UTC = ZoneInfo("UTC")
 
 
@@ -37,23 +37,32 @@ async def balance_history(
     within: Span,
     interval: Interval,
     at: datetime,
-    points_max: int = LISTS_POINTS_MAX,
+    budget: Budget,
 ) -> list[list[BalancePoint]]:
     """A series of each account, oldest first.
 
-    Raises BadQuery: over POINTS_MAX points in a series, or `points_max` in all of them.
+    Raises:
+        BadQuery: over POINTS_MAX points in a series.
+        TooMuch: what the budget has left is not enough.
     """
-    day = await today(reads, at)
-    known = await snapshots_in(reads, accounts, within)
-    found: dict[AccountId, list[BalancePoint]] = {}
-    count = 0
-    for id in dict.fromkeys(accounts):
-        found[id] = points = series(known.get(id, ()), within, interval, today=day)
-        count += len(points)
-        if len(points) > POINTS_MAX or count > points_max:
-            most = min(POINTS_MAX, points_max)
-            raise BadQuery(f"a history has at most {most} points: ask for a shorter or coarser one")
-    return [found[id] for id in accounts]
+    async with budget.histories:
+        day = await today(reads, at)
+        known = await snapshots_in(reads, accounts, within, budget)
+        found: dict[AccountId, list[BalancePoint]] = {}
+        for id in accounts:
+            if id not in found:
+                found[id] = series(known.get(id, ()), within, interval, today=day)
+                await asyncio.sleep(0)  # a long one takes milliseconds
+            check_points(len(found[id]))
+            budget.spend_points(len(found[id]))
+        return [found[id] for id in accounts]
+
+
+def check_points(count: int) -> None:
+    """Raises BadQuery."""
+    if count > POINTS_MAX:
+        message = f"a history has at most {POINTS_MAX} points: ask for a shorter or coarser one"
+        raise BadQuery(message)
 
 
 async def latest_balances(reads: Reads, accounts: Sequence[AccountId]) -> list[BalancePoint | None]:
@@ -70,20 +79,18 @@ async def latest_balances(reads: Reads, accounts: Sequence[AccountId]) -> list[B
 
 
 async def snapshots_in(
-    reads: Reads, accounts: Sequence[AccountId], within: Span
+    reads: Reads, accounts: Sequence[AccountId], within: Span, budget: Budget
 ) -> dict[AccountId, list[BalanceSnapshot]]:
     """Each account's in the span, oldest first, after its last one earlier.
 
-    Raises BadQuery: over SNAPSHOTS_MAX of them.
+    Raises TooMuch: more of them than the budget has left.
     """
     if not (asked := list(dict.fromkeys(accounts))):
         return {}
     rows = await reads.snapshots(
-        asked, since=within.begins, before=within.ends, limit=SNAPSHOTS_MAX + 1
+        asked, since=within.begins, before=within.ends, limit=budget.snapshots + 1
     )
-    if len(rows) > SNAPSHOTS_MAX:
-        years = (within.until - within.since) / timedelta(days=365)
-        raise BadQuery(f"{years:.1f} years of so many accounts are too much: ask for less")
+    budget.spend_snapshots(len(rows))
     return _by_account(rows)
 
 

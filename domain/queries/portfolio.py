@@ -1,5 +1,6 @@
 """Net worth, now and over time."""
 
+import asyncio
 from datetime import date, datetime
 
 from domain import portfolio
@@ -8,6 +9,7 @@ from domain.errors import BadQuery
 from domain.history import Interval, Span, labels, values_at
 from domain.money import Currency, Money
 from domain.portfolio import NetWorth, NetWorthPoint
+from domain.queries.budget import Budget
 from domain.queries.history import snapshots_in
 from domain.queries.identity import today
 from domain.storage import Reads
@@ -19,12 +21,22 @@ async def net_worth(reads: Reads, into: Currency | None, at: datetime) -> NetWor
 
 
 async def net_worth_history(
-    reads: Reads, *, within: Span, interval: Interval, into: Currency | None, at: datetime
+    reads: Reads,
+    *,
+    within: Span,
+    interval: Interval,
+    into: Currency | None,
+    at: datetime,
+    budget: Budget,
 ) -> list[NetWorthPoint]:
     """A point an interval up to today, labelled by the interval's last day.
 
     Today's values are the balances that the accounts have now, so that a span that reaches today
-    ends with the net worth of now. Raises BadQuery: RAW.
+    ends with the net worth of now.
+
+    Raises:
+        BadQuery: RAW.
+        TooMuch: what the budget has left is not enough.
     """
     if interval is Interval.RAW:
         raise BadQuery("net worth has no RAW history: it adds up balances of different instants")
@@ -32,14 +44,17 @@ async def net_worth_history(
     day = await today(reads, at)
     days = _until(labels(within, interval), day) if within.since <= day else []
     accounts = [a for a in portfolio.counted(await reads.accounts()) if a.currency == currency]
-    known = await snapshots_in(reads, [a.id for a in accounts], within)
     ends = [min(label, within.until) for label in days]
     values: dict[AccountId, list[Money | None]] = {}
-    for account in accounts:
-        found = values_at(known.get(account.id, ()), ends, within.zone)
-        if days and ends[-1] >= day:
-            found[-1] = account.balance
-        values[account.id] = found
+    async with budget.histories:
+        budget.spend_points(len(days))
+        known = await snapshots_in(reads, [a.id for a in accounts], within, budget)
+        for account in accounts:
+            found = values_at(known.get(account.id, ()), ends, within.zone)
+            if days and ends[-1] >= day:
+                found[-1] = account.balance
+            values[account.id] = found
+            await asyncio.sleep(0)  # a long one takes milliseconds
     return portfolio.net_worth_points(accounts, days, values, into=currency)
 
 

@@ -34,8 +34,6 @@ CREATE TABLE sessions (
     last_used_at timestamptz NOT NULL,
     expires_at timestamptz NOT NULL,
     refresh_hash bytea NOT NULL,
-    previous_hash bytea,
-    rotated_at timestamptz,
     is_cookie boolean NOT NULL,
     device text,
     ip_address text,
@@ -45,8 +43,18 @@ CREATE TABLE sessions (
         REFERENCES users (user_id) ON DELETE CASCADE
 );
 CREATE INDEX ix_sessions_live ON sessions (user_id, last_used_at) WHERE ended_at IS NULL;
-CREATE INDEX ix_sessions_previous_hash ON sessions (previous_hash);
 CREATE UNIQUE INDEX ux_sessions_refresh_hash ON sessions (refresh_hash);
+
+CREATE TABLE refresh_tokens (
+    user_id uuid NOT NULL,
+    session_id uuid NOT NULL,
+    digest bytea NOT NULL,
+    rotated_at timestamptz NOT NULL,
+    CONSTRAINT pk_refresh_tokens PRIMARY KEY (user_id, session_id, digest),
+    CONSTRAINT fk_refresh_tokens_user_id_sessions FOREIGN KEY (user_id, session_id)
+        REFERENCES sessions (user_id, id) ON DELETE CASCADE
+);
+CREATE UNIQUE INDEX ux_refresh_tokens_digest ON refresh_tokens (digest);
 """
 
 LINKS = """

@@ -30,6 +30,7 @@ REVOKE ALL ON FUNCTION refuse_change FROM PUBLIC;
 PRIVILEGES = {
     "users": "SELECT, INSERT, UPDATE",
     "sessions": "SELECT, INSERT, UPDATE, DELETE",
+    "refresh_tokens": "SELECT, INSERT",
     "links": "SELECT, INSERT, UPDATE, DELETE",
     "credentials": "SELECT, INSERT, UPDATE, DELETE",
     "accounts": "SELECT, INSERT, UPDATE, DELETE",

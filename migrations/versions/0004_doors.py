@@ -11,11 +11,13 @@ down_revision = "0003"
 
 VIEWS = """
 GRANT SELECT ON users, sessions, events TO dashtam_doors;
+GRANT SELECT (user_id, session_id, digest) ON refresh_tokens TO dashtam_doors;
 GRANT SELECT (user_id, id, next_sync_at) ON links TO dashtam_doors;
 GRANT SELECT (user_id, id, status, touched_at) ON sync_runs TO dashtam_doors;
 GRANT UPDATE (relayed_at) ON events TO dashtam_doors;
 CREATE POLICY doors ON users FOR SELECT TO dashtam_doors USING (true);
 CREATE POLICY doors ON sessions FOR SELECT TO dashtam_doors USING (true);
+CREATE POLICY doors ON refresh_tokens FOR SELECT TO dashtam_doors USING (true);
 CREATE POLICY doors ON links FOR SELECT TO dashtam_doors USING (true);
 CREATE POLICY doors ON sync_runs FOR SELECT TO dashtam_doors USING (true);
 CREATE POLICY doors_read ON events FOR SELECT TO dashtam_doors USING (true);
@@ -40,30 +42,32 @@ SESSIONS = """
 CREATE FUNCTION session_by_hash(digest bytea)
     RETURNS TABLE (
         user_id uuid, id uuid, created_at timestamptz, last_used_at timestamptz,
-        expires_at timestamptz, refresh_hash bytea, previous_hash bytea, rotated_at timestamptz,
-        is_cookie boolean, device text, ip_address text, ended_at timestamptz, role text,
-        token_version integer
+        expires_at timestamptz, refresh_hash bytea, is_cookie boolean, device text,
+        ip_address text, ended_at timestamptz, role text, token_version integer
     )
     LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
     SELECT s.user_id, s.id, s.created_at, s.last_used_at, s.expires_at, s.refresh_hash,
-        s.previous_hash, s.rotated_at, s.is_cookie, s.device, s.ip_address, s.ended_at, u.role,
-        u.token_version
-    FROM public.sessions s JOIN public.users u ON u.user_id = s.user_id
-    WHERE s.refresh_hash = digest OR s.previous_hash = digest
-    ORDER BY s.refresh_hash = digest DESC, s.created_at DESC LIMIT 1
+        s.is_cookie, s.device, s.ip_address, s.ended_at, u.role, u.token_version
+    FROM (
+        SELECT n.user_id, n.id FROM public.sessions n
+        WHERE n.refresh_hash = session_by_hash.digest
+        UNION
+        SELECT t.user_id, t.session_id FROM public.refresh_tokens t
+        WHERE t.digest = session_by_hash.digest
+    ) found
+    JOIN public.sessions s ON s.user_id = found.user_id AND s.id = found.id
+    JOIN public.users u ON u.user_id = s.user_id
 $$;
 
 CREATE FUNCTION session_by_id(who uuid, which uuid)
     RETURNS TABLE (
         user_id uuid, id uuid, created_at timestamptz, last_used_at timestamptz,
-        expires_at timestamptz, refresh_hash bytea, previous_hash bytea, rotated_at timestamptz,
-        is_cookie boolean, device text, ip_address text, ended_at timestamptz, role text,
-        token_version integer
+        expires_at timestamptz, refresh_hash bytea, is_cookie boolean, device text,
+        ip_address text, ended_at timestamptz, role text, token_version integer
     )
     LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
     SELECT s.user_id, s.id, s.created_at, s.last_used_at, s.expires_at, s.refresh_hash,
-        s.previous_hash, s.rotated_at, s.is_cookie, s.device, s.ip_address, s.ended_at, u.role,
-        u.token_version
+        s.is_cookie, s.device, s.ip_address, s.ended_at, u.role, u.token_version
     FROM public.sessions s JOIN public.users u ON u.user_id = s.user_id
     WHERE s.user_id = who AND s.id = which
 $$;
@@ -88,11 +92,12 @@ $$;
 
 # VOLATILE: they lock and write, and each call must see what is committed by then.
 OUTBOX = """
-CREATE FUNCTION waiting_events(most integer)
+CREATE FUNCTION waiting_events(names text[], most integer)
     RETURNS TABLE (user_id uuid, seq bigint, name text, at timestamptz, facts jsonb)
     LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
     SELECT e.user_id, e.seq, e.name, e.at, e.facts FROM public.events e
-    WHERE e.relayed_at IS NULL ORDER BY e.seq LIMIT most FOR UPDATE SKIP LOCKED
+    WHERE e.relayed_at IS NULL AND e.name = ANY (names)
+    ORDER BY e.seq LIMIT most FOR UPDATE SKIP LOCKED
 $$;
 
 CREATE FUNCTION events_relayed(which bigint[])

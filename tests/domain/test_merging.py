@@ -19,11 +19,13 @@ from domain.merging import (
     merge_transactions,
     remove_transactions,
 )
+from domain.money import MixedCurrencies, Money
 from domain.securities import AssetType, OptionSide, OptionTerms, Security
 from domain.sync import ReceivedHolding, ReceivedTransaction
 from domain.transactions import Transaction, TransactionStatus
 from tests.builders import (
     NOW,
+    USD,
     an_account,
     money,
     received_account,
@@ -85,6 +87,19 @@ def test_a_file_does_not_overrule_the_live_link_that_feeds_the_account() -> None
     _, now = merged(live, may_set_balance=False, balance=money("1.00"), as_of=LATER)
     assert (now.balance, now.link_id) == (live.balance, live.link_id)
     assert LINK in now.link_ids
+
+
+def test_a_missing_balance_leaves_the_stored_one_and_a_new_account_at_nothing() -> None:
+    _, first = merged(None)
+    merge, now = merged(first, balance=None, as_of=LATER)
+    assert (now, merge.unchanged) == (first, 1)
+    _, new = merged(None, balance=None, currency="EUR")
+    assert (new.balance, new.as_of) == (money("0", "EUR"), NOW)
+
+
+def test_a_balance_is_in_the_currency_of_its_account() -> None:
+    with pytest.raises(MixedCurrencies):
+        received_account(currency="EUR")
 
 
 def test_only_the_end_of_an_account_number_is_kept_in_clear() -> None:
@@ -177,6 +192,30 @@ def test_lots_of_one_position_are_added_up_and_all_are_counted() -> None:
     assert held.quantity == Decimal(5)
     assert (held.market_value, held.cost_basis) == (money("50"), money("35"))
     assert merge.counts.received == 2
+
+
+def test_a_lot_in_another_currency_than_its_security_is_odd() -> None:
+    lots = [
+        received_holding(market_value=money("9", "EUR")),
+        received_holding(market_value=money("30"), quantity=Decimal(3)),
+    ]
+    merge = merge_holdings(
+        [],
+        lots,
+        account_id=ACCOUNT,
+        securities=merge_securities([], [lots[0].security])[1],
+        complete=True,
+    )
+    assert [h.market_value for h in merge.created] == [money("30")]
+    assert merge.odd == lots[:1]
+    assert merge.counts.received == 1
+
+
+def test_lots_of_very_many_digits_are_added_up_exactly() -> None:
+    much, little = Decimal("9" * 28), Decimal(1).scaleb(-28)
+    lots = [received_holding(quantity=n, market_value=Money(n, USD)) for n in (much, little)]
+    [held] = holdings_of([], lots).created
+    assert held.quantity == held.market_value.amount == Decimal("9" * 28 + "." + "0" * 27 + "1")
 
 
 def test_long_and_short_of_one_security_are_two_positions() -> None:
@@ -287,6 +326,21 @@ def test_two_equal_coffees_stay_two_over_sources() -> None:
     assert len(first.created) == 2
     three = [received_transaction(key=k) for k in ("a", "b", "c")]
     assert len(taken(three, others=first.created).created) == 1
+
+
+def test_a_links_own_row_under_another_id_is_known_by_content_and_text() -> None:
+    first = taken([received_transaction(key="1"), received_transaction(key="2", description="TEA")])
+    own = [received_transaction(key="b", description=" tea "), received_transaction(key="c")]
+    _, securities = merge_securities([], [])
+    merge = merge_transactions(
+        StoredTransactions(by_key={}, unnamed=first.created),
+        [(ACCOUNT, r) for r in (*own, received_transaction(key="d", description="PARKING"))],
+        securities=securities,
+        at=LATER,
+    )
+    assert [t.description for t in merge.created] == ["PARKING"]
+    coffee, tea = first.created
+    assert (merge.named[ACCOUNT, "b"], merge.named[ACCOUNT, "c"]) == (tea.id, coffee.id)
 
 
 def test_what_vanished_is_marked_once_and_comes_back_when_named_again() -> None:

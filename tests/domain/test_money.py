@@ -6,7 +6,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from domain.currencies import CRYPTO, ISO_4217
-from domain.money import MixedCurrencies, Money, currency, minor_digits, percent, storable, total
+from domain.money import (
+    MixedCurrencies,
+    Money,
+    currency,
+    exact_sum,
+    minor_digits,
+    percent,
+    storable,
+    total,
+)
 from tests.builders import EUR, JPY, USD, money
 
 cents = st.integers(-(10**15), 10**15).map(lambda n: Decimal(n).scaleb(-2))
@@ -43,6 +52,33 @@ def test_minor_units_are_the_currencys_own() -> None:
 @given(amounts, amounts)
 def test_adding_and_taking_away_loses_nothing(a: Decimal, b: Decimal) -> None:
     assert Money(a, USD) + Money(b, USD) - Money(b, USD) == Money(a, USD)
+
+
+long_amounts = st.builds(
+    lambda whole, part, sign: Decimal(f"{sign}{whole}.{part:028}"),
+    st.integers(1, 10**28 - 1),
+    st.integers(0, 10**28 - 1),
+    st.sampled_from(["", "-"]),
+)
+
+
+@given(long_amounts)
+def test_an_amount_of_up_to_56_digits_loses_none_of_them(amount: Decimal) -> None:
+    written = f"{amount:f}"
+    turned = written.removeprefix("-") if amount < 0 else f"-{written}"
+    assert f"{(-Money(amount, USD)).amount:f}" == turned
+    assert f"{abs(Money(amount, USD)).amount:f}" == written.removeprefix("-")
+    assert exact_sum([amount, Decimal(1), -Decimal(1)]) == amount
+
+
+@given(st.integers(10**28, 10**30 - 1), st.lists(st.integers(1, 10**40), min_size=1, max_size=9))
+def test_allocation_of_very_much_loses_nothing(cents: int, weights: list[int]) -> None:
+    amount = Money(Decimal(f"{cents}e-2"), USD)
+    assert total(amount.allocate([*map(Decimal, weights)]), USD) == amount
+
+
+def test_nothing_owed_is_no_negative_zero() -> None:
+    assert f"{(-money('0.00')).amount:f}" == "0.00"
 
 
 def test_currencies_are_never_mixed() -> None:

@@ -4,8 +4,8 @@ from decimal import Decimal
 from hypothesis import given
 from hypothesis import strategies as st
 
-from domain.accounts import Account, AccountType
-from domain.money import total
+from domain.accounts import Account, AccountId, AccountType
+from domain.money import Money, total
 from domain.portfolio import net_worth, net_worth_points
 from tests.builders import EUR, NOW, USD, an_account, money
 
@@ -51,6 +51,16 @@ def test_other_currencies_stand_apart() -> None:
     assert worth.total == money("100.00")
     assert list(worth.unconverted) == [money("-7.00", "EUR")]
     assert net_worth(both, into=EUR, at=NOW).total == money("-7.00", "EUR")
+
+
+def test_what_an_account_was_worth_in_another_currency_is_unknown() -> None:
+    a, b = an_account(balance=money("5")), an_account(balance=money("2"))
+    days = [date(2026, 11, d) for d in (19, 20, 21)]
+    of_a = [money("7", "EUR"), money("7", "EUR"), money("5")]
+    of_b = [None, money("2"), money("2")]
+    values: dict[AccountId, list[Money | None]] = {a.id: [*of_a], b.id: [*of_b]}
+    points = net_worth_points([a, b], days, values, into=USD)
+    assert [(p.at.day, p.total) for p in points] == [(20, money("2.00")), (21, money("7.00"))]
 
 
 def test_a_history_begins_when_something_is_known_and_ends_in_todays_worth() -> None:

@@ -13,7 +13,6 @@ from domain.errors import (
     ProviderUnavailable,
 )
 from domain.identity import (
-    REFRESH_GRACE,
     Session,
     SessionId,
     UserId,
@@ -154,7 +153,7 @@ def test_a_session_limit_is_1_to_100() -> None:
     assert (session_limit(None), session_limit(1)) == (None, 1)
 
 
-def test_a_rotated_session_knows_the_token_before_it_for_a_moment() -> None:
+def test_a_session_lives_30_days_from_its_last_rotation() -> None:
     session = Session(
         id=SessionId(new_id()),
         user_id=UserId(new_id()),
@@ -163,11 +162,10 @@ def test_a_rotated_session_knows_the_token_before_it_for_a_moment() -> None:
         expires_at=NOW + timedelta(days=30),
         refresh_hash=b"1",
         is_cookie=False,
-    ).rotated(refresh_hash=b"2", at=NOW)
-    assert (session.previous_hash, session.refresh_hash) == (b"1", b"2")
-    assert session.in_grace(NOW + REFRESH_GRACE)
-    assert not session.in_grace(NOW + REFRESH_GRACE + timedelta(seconds=1))
-    assert not session.is_live(session.expires_at)
+    ).rotated(refresh_hash=b"2", at=NOW + timedelta(days=20))
+    assert session.refresh_hash == b"2"
+    assert session.is_live(NOW + timedelta(days=50, seconds=-1))
+    assert not session.is_live(NOW + timedelta(days=50))
 
 
 # ── identifiers ─────────────────────────────────────────────────────────────

@@ -162,7 +162,8 @@ def test_a_record_with_a_field_that_cannot_be_read_is_listed_and_the_others_go_o
     (unreadable,) = file.unreadable
     assert (unreadable.kind, unreadable.reason) == ("STMTTRN", reason)
     assert unreadable.raw == bad.rstrip("\n")
-    assert unreadable.account_id == "1001"
+    assert unreadable.account is not None
+    assert unreadable.account.account_id == "1001"
     lines = raw.decode().split("\n")
     assert lines[unreadable.line - 1] == "<STMTTRN>"
     assert "\n".join(lines[unreadable.line - 1 :]).startswith(bad)

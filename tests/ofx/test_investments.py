@@ -113,7 +113,8 @@ def test_a_record_without_what_the_standard_requires_is_listed(
 
     assert [t.aggregate for t in file.statements[0].investment_transactions] == ["RETOFCAP"]
     assert [(u.kind, u.reason, u.raw) for u in file.unreadable] == [(tag, reason, broken)]
-    assert file.unreadable[0].account_id == "B-77"
+    assert file.unreadable[0].account is not None
+    assert file.unreadable[0].account.account_id == "B-77"
 
 
 def test_a_cash_movement_at_a_broker_is_a_bank_transaction_with_its_sub_account() -> None:

@@ -8,11 +8,13 @@ from adapters.ofx.statements import statement_of
 from domain.accounts import AccountType
 from domain.errors import ErrorCode, UnreadableFile
 from domain.imports import FILE_BYTES_MAX
+from domain.money import Currency, Money
 from domain.sync import SyncScope
 from domain.transactions import TransactionStatus
 from domain.transactions import TransactionSubtype as S
 from tests.ofx.samples import CHASE_CARD, FULL_TRANSACTION, HEADER, SIGN_ON, transaction
 from tests.ofx.statement_samples import (
+    BALANCE,
     CHECKING,
     a_bank_file,
     dec,
@@ -27,7 +29,7 @@ def test_a_chase_card_file_is_read_to_the_cent() -> None:
     assert account.institution == "Chase"
     assert account.name == "Credit card ····4242"
     assert account.type is AccountType.CREDIT_CARD
-    assert account.balance.amount == dec("-1234.56")
+    assert account.balance == Money(dec("-1234.56"), Currency("USD"))
     assert account.as_of == datetime(2026, 1, 10, 12, tzinfo=UTC)
     assert account.number == "123456789-4242"
     rows = [(t.subtype, t.amount.amount, t.description) for t in statement.transactions]
@@ -130,7 +132,7 @@ def test_what_is_owed_on_a_loan_is_negative_whatever_its_sign() -> None:
         )
         [account] = statement_of(content.encode()).accounts
         assert account.type is AccountType.MORTGAGE
-        assert account.balance.amount == dec("-250000.00")
+        assert account.balance == Money(dec("-250000.00"), Currency("USD"))
 
 
 # ── corrections ─────────────────────────────────────────────────────────────
@@ -196,12 +198,55 @@ def test_a_number_too_long_to_store_is_kept_and_not_rounded() -> None:
 def test_a_balance_that_is_not_stated_is_said_to_be_missing_and_replaces_none() -> None:
     statement = statement_of(a_bank_file(transaction(), balance=""))
 
-    assert statement.accounts[0].balance.amount == 0
-    assert statement.accounts[0].as_of == datetime(1970, 1, 1, tzinfo=UTC)  # replaces none
+    assert statement.accounts[0].balance is None
+    assert statement.accounts[0].currency == "USD"
+    assert statement.accounts[0].as_of.year == 2026
     assert len(statement.transactions) == 1
     [kept] = statement.unreadable
     assert kept.scope is SyncScope.ACCOUNTS
     assert "no balance" in kept.reason
+
+
+def test_a_balance_that_cannot_be_read_is_not_taken_from_another_field() -> None:
+    both = "<LEDGERBAL><BALAMT>ten<DTASOF>20260110</LEDGERBAL>" + BALANCE.replace("LEDGER", "AVAIL")
+    statement = statement_of(a_bank_file("", balance=both))
+
+    assert statement.accounts[0].balance is None
+    [kept] = statement.unreadable
+    assert kept.account_key == statement.accounts[0].key
+    assert "ten" in kept.raw
+
+
+def test_of_two_accounts_with_one_number_each_keeps_its_own_rows() -> None:
+    bad = transaction(FITID="2", TRNAMT="x")
+    one = a_bank_file(transaction(FITID="1")).decode()
+    start = one.index("<STMTTRNRS>")
+    end = one.index("</BANKMSGSRSV1>")
+    second = one[start:end].replace("<ACCTTYPE>CHECKING", "<ACCTTYPE>SAVINGS")
+    second = second.replace(transaction(FITID="1"), bad)
+    statement = statement_of((one[:end] + second + one[end:]).encode())
+
+    checking, savings = statement.accounts
+    assert (checking.type, savings.type) == (AccountType.CHECKING, AccountType.SAVINGS)
+    assert checking.key != savings.key
+    assert [t.account_key for t in statement.transactions] == [checking.key]
+    assert [u.account_key for u in statement.unreadable] == [savings.key]
+
+
+def test_no_text_of_what_cannot_be_read_holds_an_account_number() -> None:
+    other = "<BANKACCTTO><BANKID>9<ACCTID>777888999<ACCTTYPE>SAVINGS</BANKACCTTO>"
+    bad = transaction(TRNAMT="x").replace("</STMTTRN>", f"{other}</STMTTRN>")
+    for file in (
+        a_bank_file(bad),
+        a_bank_file(bad, balance=""),
+        a_bank_file(bad, currency="MILES"),
+        a_bank_file(bad, account=CHECKING.replace("<ACCTTYPE>CHECKING", "")),
+    ):
+        statement = statement_of(file)
+        assert statement.unreadable
+        for kept in statement.unreadable:
+            assert "777888999" not in kept.raw + kept.reason
+            assert "000123456789" not in kept.raw + kept.reason
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ from domain.errors import UnreadableFile
 from domain.money import Currency, Money
 from domain.securities import AssetType, OptionSide, OptionTerms
 from domain.transactions import TransactionSubtype as S
+from tests.builders import stated
 from tests.ofx.samples import transaction
 from tests.ofx.statement_samples import (
     APPLE,
@@ -132,7 +133,7 @@ def test_positions_are_worth_what_is_stated_with_shorts_negative() -> None:
     )
     assert strike.strike.amount == 235
     assert statement.holdings_complete == [statement.accounts[0].key]
-    assert statement.accounts[0].balance.amount == 2000 - 150 + 9850 + 1082
+    assert stated(statement.accounts[0]).amount == 2000 - 150 + 9850 + 1082
 
 
 def test_an_id_without_its_check_digit_is_the_institutions_own() -> None:
@@ -176,7 +177,7 @@ def test_an_investment_account_is_worth_its_reported_total_or_its_parts(
         a_broker_file(positions=positions, balances=balances, securities=APPLE)
     ).accounts
 
-    assert account.balance.amount == dec(balance)
+    assert stated(account).amount == dec(balance)
     assert account.type is AccountType.BROKERAGE
     assert account.as_of == datetime(2026, 1, 10, 21, tzinfo=UTC)
 
@@ -193,7 +194,7 @@ def test_a_sweep_fund_that_is_also_the_cash_counts_once() -> None:
     )
 
     assert statement.holdings[0].security.asset_type is AssetType.CASH_EQUIVALENT
-    assert statement.accounts[0].balance.amount == 750
+    assert stated(statement.accounts[0]).amount == 750
 
 
 def test_two_statements_of_one_account_are_one_account_with_each_row_once() -> None:
@@ -204,7 +205,7 @@ def test_two_statements_of_one_account_are_one_account_with_each_row_once() -> N
     statement = statement_of(january.replace(inner, inner + later).encode())
 
     [account] = statement.accounts
-    assert account.balance.amount == dec("700.00")
+    assert stated(account).amount == dec("700.00")
     assert [t.key[0] for t in statement.transactions] == ["1", "2", "3"]
 
 

@@ -104,6 +104,26 @@ def test_a_row_that_cannot_be_read_is_kept_as_it_came() -> None:
     ]
 
 
+def test_of_an_account_number_only_the_end_is_kept() -> None:
+    rows = kit.decode(b'[{"id": "1", "number": "12-345678"}, {"id": "2", "number": 123456789}]')
+    assert isinstance(rows, list)
+
+    def read(row: kit.Record) -> None:
+        kit.text(row, "number")
+        kit.text(row, "name")
+
+    _, kept = kit.read_rows(rows, read, scope=SyncScope.ACCOUNTS, number="number")
+
+    dots = r"\u00b7" * 4
+    assert [u.raw for u in kept] == [
+        f'{{"id": "1", "number": "{dots}5678"}}',
+        f'{{"id": "2", "number": "{dots}6789"}}',
+    ]
+    assert kept[0].reason == "name is missing"
+    assert kept[1].reason.endswith("6789")
+    assert "12345" not in kept[1].reason
+
+
 def test_a_text_goes_out_as_it_came_in_with_its_numbers_untouched() -> None:
     text = '{"a": [1.10, 1E+5, -0.00, true, null], "b": {"c": "caf\\u00e9"}, "d": -Infinity}'
     assert kit.raw_text(kit.decode(text.encode())) == text

@@ -81,6 +81,7 @@ def account_of(record: kit.Record) -> sync.ReceivedAccount:
         institution="Toy Bank",
         name=kit.text(record, "name"),
         type=kit.choice(record, "type", TYPES),
+        currency=of,
         balance=-kit.money(record, "owed", of),
         as_of=kit.instant(record, "at"),
     )

@@ -1,6 +1,8 @@
 """Queries are batch functions: keys in, aligned results out, a missing key is a value."""
 
+import asyncio
 from collections.abc import Sequence
+from contextlib import nullcontext
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from zoneinfo import ZoneInfo
@@ -8,12 +10,13 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from domain.accounts import AccountId
-from domain.errors import BadQuery
+from domain.errors import TooMuch
 from domain.history import BalanceSnapshot, Interval, Span
 from domain.holdings import HoldingFilter
 from domain.identity import new_id
 from domain.links import LinkId
 from domain.queries.accounts import accounts_by_id, accounts_of_links
+from domain.queries.budget import Budget
 from domain.queries.history import balance_history, latest_balances, snapshots_in
 from domain.queries.holdings import holdings_of_accounts
 from domain.queries.holdings import totals as holding_totals
@@ -84,7 +87,7 @@ async def test_nothing_asked_is_no_statement(reads: LedgerReads) -> None:
     assert await links_by_id(reads, [None, None]) == [None, None]
     assert await runs_by_id(reads, []) == []
     assert await latest_balances(reads, []) == []
-    assert await snapshots_in(reads, [], YEAR) == {}
+    assert await snapshots_in(reads, [], YEAR, Budget()) == {}
     nothing = HoldingFilter(account_ids=())
     [page] = await holdings_of_accounts(reads, [NOBODYS], nothing, limit=5, after=None)
     assert (page.nodes, page.has_next) == ([], False)
@@ -135,15 +138,57 @@ def test_keys_within_an_allowed_set_keep_their_order() -> None:
     assert within([1], ()) == []
 
 
-async def test_points_over_the_limit_are_refused(ledger: Ledger, reads: LedgerReads) -> None:
+async def test_points_over_the_budget_are_refused(ledger: Ledger, reads: LedgerReads) -> None:
     keys = [a.id for a in ledger.accounts]
+    enough, not_enough = Budget(points=3), Budget(points=2)
 
-    with pytest.raises(BadQuery, match="at most 2 points"):
-        await balance_history(reads, keys, within=YEAR, interval=Interval.DAY, at=NOW, points_max=2)
+    with pytest.raises(TooMuch, match="points"):
+        await balance_history(
+            reads, keys, within=YEAR, interval=Interval.DAY, at=NOW, budget=not_enough
+        )
     [points, none] = await balance_history(
-        reads, keys, within=YEAR, interval=Interval.DAY, at=NOW, points_max=3
+        reads, keys, within=YEAR, interval=Interval.DAY, at=NOW, budget=enough
     )
     assert (len(points), none) == (3, [])
+    assert (enough.points, enough.snapshots) == (0, 199_999)
+
+
+async def test_a_net_worth_history_is_paid_for_too(ledger: Ledger, reads: LedgerReads) -> None:
+    budget = Budget(points=366 + 365)
+
+    for _ in range(2):
+        with pytest.raises(TooMuch) if budget.points < 366 else nullcontext():
+            await net_worth_history(
+                reads, within=YEAR, interval=Interval.DAY, into=None, at=NOW, budget=budget
+            )
+    assert budget.points == 365
+
+
+async def test_histories_are_made_one_after_the_other_so_that_a_budget_is_not_overspent(
+    ledger: Ledger, reads: LedgerReads
+) -> None:
+    keys = [a.id for a in ledger.accounts]
+    budget = Budget(points=7)
+
+    outcomes = await asyncio.gather(
+        *(
+            balance_history(reads, keys, within=YEAR, interval=Interval.DAY, at=NOW, budget=budget)
+            for _ in range(5)
+        ),
+        return_exceptions=True,
+    )
+
+    assert [isinstance(o, TooMuch) for o in outcomes] == [False, False, True, True, True]
+    assert budget.points == 1
+
+
+def test_what_is_held_back_is_nobody_elses_until_it_is_given_back() -> None:
+    budget = Budget(objects=10)
+
+    with budget.reserved(8), pytest.raises(TooMuch, match="objects"), budget.reserved(3):
+        pass
+
+    assert budget.objects == 10
 
 
 class Plenty(LedgerReads):
@@ -156,8 +201,8 @@ class Plenty(LedgerReads):
 
 
 async def test_more_snapshots_than_can_be_read_are_refused_not_cut_off(ledger: Ledger) -> None:
-    with pytest.raises(BadQuery, match="too much"):
-        await snapshots_in(Plenty(ledger), [NOBODYS], YEAR)
+    with pytest.raises(TooMuch, match="stored balances"):
+        await snapshots_in(Plenty(ledger), [NOBODYS], YEAR, Budget())
 
 
 @pytest.mark.parametrize("cents", ["0.005", "0.015", "0.333", "-0.005"])
@@ -169,7 +214,9 @@ async def test_today_agrees_with_net_worth_whatever_the_fractions(
     reads = LedgerReads(ledger)
 
     now = await net_worth(reads, None, NOW)
-    points = await net_worth_history(reads, within=YEAR, interval=Interval.DAY, into=None, at=NOW)
+    points = await net_worth_history(
+        reads, within=YEAR, interval=Interval.DAY, into=None, at=NOW, budget=Budget()
+    )
 
     last = points[-1]
     assert (last.at, last.total, last.assets) == (TODAY, now.total, now.assets)
@@ -180,7 +227,7 @@ async def test_today_agrees_with_net_worth_whatever_the_fractions(
 
 async def test_an_account_without_a_past_has_no_value_before_today(ledger: Ledger) -> None:
     points = await net_worth_history(
-        LedgerReads(ledger), within=YEAR, interval=Interval.DAY, into=None, at=NOW
+        LedgerReads(ledger), within=YEAR, interval=Interval.DAY, into=None, at=NOW, budget=Budget()
     )
 
     assert [(p.at.day, p.total.amount) for p in points] == [
@@ -193,7 +240,12 @@ async def test_an_account_without_a_past_has_no_value_before_today(ledger: Ledge
 async def test_a_span_that_ended_before_today_ends_with_what_was_stored(ledger: Ledger) -> None:
     until = Span(since=date(2026, 11, 16), until=TODAY - timedelta(days=1), zone=ZoneInfo("UTC"))
     points = await net_worth_history(
-        LedgerReads(ledger), within=until, interval=Interval.WEEK, into=None, at=NOW
+        LedgerReads(ledger),
+        within=until,
+        interval=Interval.WEEK,
+        into=None,
+        at=NOW,
+        budget=Budget(),
     )
 
     assert [(p.at, p.total.amount) for p in points] == [(date(2026, 11, 22), Decimal("5.00"))]

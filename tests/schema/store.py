@@ -27,15 +27,17 @@ class MemoryStore:
     ledgers: dict[UserId, Ledger] = field(default_factory=dict)
     passwords: dict[UserId, str] = field(default_factory=dict)
     sessions: dict[SessionId, Session] = field(default_factory=dict)
+    spent: dict[bytes, tuple[SessionId, datetime]] = field(default_factory=dict)
     events: list[Event] = field(default_factory=list)
     jobs: list[str] = field(default_factory=list)
     audited: list[tuple[str, str]] = field(default_factory=list)
 
     @asynccontextmanager
     async def begin(self, actor: Actor, settles: Attempt | None) -> AsyncIterator[Work]:
-        work = _Work(self.ledgers[actor.user_id].copy(), dict(self.sessions))
+        work = _Work(self.ledgers[actor.user_id].copy(), dict(self.sessions), dict(self.spent))
         yield cast("Work", work)
-        self.ledgers[actor.user_id], self.sessions = work.ledger, work.sessions_by_id
+        self.ledgers[actor.user_id], self.sessions = work.ledger, work.sessions.by_id
+        self.spent = work.sessions.spent
         self.events += work.events
         self.jobs += work.jobs
         if settles is not None:
@@ -52,8 +54,9 @@ class MemoryStore:
         return None
 
     async def session_by_hash(self, digest: bytes) -> LiveSession | None:
+        spent = self.spent.get(digest, (None, None))
         for session in self.sessions.values():
-            if digest in (session.refresh_hash, session.previous_hash):
+            if digest == session.refresh_hash or session.id == spent[0]:
                 user = self.ledgers[session.user_id].user
                 return LiveSession(session=session, role=user.role, token_version=0)
         return None
@@ -62,11 +65,16 @@ class MemoryStore:
 class _Work:
     """Each repository that these tests need, over one copy of the rows."""
 
-    def __init__(self, ledger: Ledger, sessions: dict[SessionId, Session]) -> None:
-        self.ledger, self.sessions_by_id = ledger, sessions
+    def __init__(
+        self,
+        ledger: Ledger,
+        sessions: dict[SessionId, Session],
+        spent: dict[bytes, tuple[SessionId, datetime]],
+    ) -> None:
+        self.ledger = ledger
         self.events: list[Event] = []
         self.jobs: list[str] = []
-        self.users, self.sessions = _Users(ledger), _Sessions(sessions)
+        self.users, self.sessions = _Users(ledger), _Sessions(sessions, spent)
         self.links, self.accounts, self.runs = _Links(ledger), _Accounts(ledger), _Runs(ledger)
         self.imports = _Imports()
 
@@ -91,11 +99,12 @@ class _Users:
 @dataclass(slots=True)
 class _Sessions:
     by_id: dict[SessionId, Session]
+    spent: dict[bytes, tuple[SessionId, datetime]]
 
     async def get(self, id: SessionId, *, lock: bool = False) -> Session | None:
         return self.by_id.get(id)
 
-    async def live(self, at: datetime) -> Sequence[Session]:
+    async def live(self, at: datetime, *, lock: bool = False) -> Sequence[Session]:
         return sorted(
             (s for s in self.by_id.values() if s.is_live(at)), key=lambda s: s.last_used_at
         )
@@ -104,6 +113,12 @@ class _Sessions:
         self.by_id[session.id] = session
 
     save = add
+
+    async def spend(self, id: SessionId, digest: bytes, at: datetime) -> None:
+        self.spent[digest] = (id, at)
+
+    async def spent_at(self, id: SessionId, digest: bytes) -> datetime | None:
+        return self.spent[digest][1] if digest in self.spent else None
 
 
 @dataclass(slots=True)

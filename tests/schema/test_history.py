@@ -1,5 +1,6 @@
 """Balance history and net worth, as the operations show them."""
 
+import asyncio
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -187,6 +188,50 @@ async def test_a_list_has_at_most_10000_points(world: World) -> None:
     assert "10000 points" in root.errors[0]["message"]
     assert len(coarser["balanceHistory"]) == 28 * 53
     assert [len(a["balanceHistory"]) for a in nested["accounts"]] == [366] * 28
+
+
+async def test_an_operation_has_at_most_100000_points_in_all_its_lists(world: World) -> None:
+    for number in range(28):
+        account = an_account(name=f"Account {number:02}")
+        world.hers.accounts.append(account)
+        world.hers.snapshots.append(a_snapshot(account, NOW - timedelta(days=3700), "1"))
+    aliases = " ".join(
+        f'h{n}: balanceHistory(from: "2023-11-21", interval: DAY) {{ at }}' for n in range(5)
+    )
+
+    answer = await world.ask(f"{{ accounts {{ {aliases} }} }}")
+    roots = await world.ask(
+        "{ "
+        + " ".join(f'n{n}: netWorthHistory(from: "2016-11-22") {{ at }}' for n in range(28))
+        + " }"
+    )
+
+    assert answer.data is None
+    assert answer.codes == ["TOO_COMPLEX"]
+    assert "points" in answer.errors[0]["message"]
+    assert roots.codes == ["TOO_COMPLEX"]
+
+
+async def test_others_have_their_turn_while_long_histories_are_answered(world: World) -> None:
+    """Thirteen lists of ten years: in one go they would take a second and more."""
+    for number in range(13):
+        account = an_account(name=f"Account {number:02}")
+        world.hers.accounts.append(account)
+        world.hers.snapshots.append(a_snapshot(account, NOW - timedelta(days=3700), "1"))
+    turns = 0
+
+    async def count() -> None:
+        nonlocal turns
+        while True:
+            await asyncio.sleep(0.0005)
+            turns += 1
+
+    counting = asyncio.create_task(count())
+    data = await world.get('{ accounts { balanceHistory(from: "2016-11-22") { at } } }')
+    counting.cancel()
+
+    assert sum(len(a["balanceHistory"]) for a in data["accounts"]) == 13 * 3652
+    assert turns >= 2 * 13 - 2  # one between two accounts as they are made, one as they are shown
 
 
 async def test_ten_years_of_days_are_a_history(world: World, account: Account) -> None:

@@ -177,3 +177,19 @@ async def test_a_dry_run_shows_what_could_not_be_read_and_keeps_nothing(world: W
         {"kind": "TRANSACTIONS", "reason": "NaN", "line": n, "raw": "<A>"} for n in (3, 4)
     ]
     assert (world.hers.links, world.hers.runs, world.hers.quarantine) == ([], [], [])
+
+
+async def test_a_preview_shows_a_bounded_part_of_what_could_not_be_read(world: World) -> None:
+    odd = [
+        Unreadable(scope=SyncScope.TRANSACTIONS, reason="NaN", raw="x" * 50_000, line=n)
+        for n in range(1, 5_000)
+    ]
+    statement = Statement(institution=None, accounts=(), unreadable=odd)
+    world.app = replace(world.app, read_statement=lambda _: statement)
+    input = {"provider": "file", "file": File(b"anything"), "dryRun": True}
+    document = IMPORT.replace("preview { institution }", "preview { unreadable { line raw } }")
+
+    payload = (await world.get(document, {"input": input}))["importStatement"]
+
+    shown = payload["preview"]["unreadable"]
+    assert shown == [{"line": n, "raw": "x" * 2_000} for n in range(1, 101)]

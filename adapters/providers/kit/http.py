@@ -195,6 +195,9 @@ class Http:
         try:
             async with asyncio.timeout(seconds):
                 answer = await self._received(request)
+        except Failed as failure:
+            self._log(request, attempt, began, failure=failure.reason)
+            raise
         except (TimeoutError, httpx2.TimeoutException):
             self._log(request, attempt, began, failure="timeout")
             raise Failed("did not answer in time") from None

@@ -7,6 +7,7 @@ from decimal import Decimal, InvalidOperation
 from typing import TypeAlias, TypeVar
 
 from adapters.providers.kit.decoding import NonFinite, raw_text, shown
+from domain.accounts import masked
 from domain.errors import ProviderUnavailable
 from domain.money import Currency, Money, currency, storable
 from domain.sync import SyncScope, Unreadable
@@ -178,8 +179,12 @@ def read_rows(
     *,
     scope: SyncScope,
     account: Callable[[Record], str | None] | str | None = None,
+    number: str | None = None,
 ) -> tuple[list[T], list[Unreadable]]:
-    """Each row read, or kept as it came with the reason; `account` tells whose a row is."""
+    """Each row read, or kept as it came with the reason; `account` tells whose a row is.
+
+    Of the account number in the field `number` only the end is kept.
+    """
     found: list[T] = []
     unreadable: list[Unreadable] = []
     for row in rows:
@@ -189,8 +194,13 @@ def read_rows(
             whose = account
             if callable(whose):
                 whose = whose(row) if isinstance(row, Mapping) else None
+            reason, kept = fault.reason, row
+            if number and isinstance(row, Mapping) and row.get(number):
+                whole = str(row[number])
+                kept = {**row, number: masked(whole)}
+                reason = reason.replace(whole, masked(whole))
             unreadable.append(
-                Unreadable(scope=scope, reason=fault.reason, raw=raw_text(row), account_key=whose)
+                Unreadable(scope=scope, reason=reason, raw=raw_text(kept), account_key=whose)
             )
     return found, unreadable
 

@@ -88,6 +88,8 @@ class Sandbox:
 
     def pull(self, request: PullRequest) -> AsyncIterator[Page]:
         said = request.credentials
+        if not {"scenario", "seed", "token"} <= said.keys():
+            raise CredentialsRejected("this is no login of the sandbox", provider=SLUG)
         return Pull(self._host(said["scenario"], said["seed"]), request).pages()
 
     def replay(self, rows: Sequence[QuarantinedRow]) -> Mapping[UUID, Page]:

@@ -82,15 +82,19 @@ class Institution(httpx2.AsyncBaseTransport):
 
 
 def _answer(url: httpx2.URL, told: World) -> httpx2.Response:
+    params = url.params  # parsed anew each time that it is asked for
+    first, last = _window(params)
     match url.path.strip("/").split("/"):
         case ["accounts"]:
             return _json(200, {"accounts": told.accounts})
         case ["balances"]:
-            whose = set(url.params.get_list("account"))
+            whose = set(params.get_list("account"))
             rows: list[object] = [
                 row
                 for row in told.balances
-                if isinstance(row, dict) and row["account_id"] in whose and _in(url, row, "day")
+                if isinstance(row, dict)
+                and row["account_id"] in whose
+                and first <= str(row["day"]) <= last
             ]
             return _json(200, {"balances": _part(url, rows), "total": len(rows)})
         case ["accounts", id, "holdings"]:
@@ -99,19 +103,17 @@ def _answer(url: httpx2.URL, told: World) -> httpx2.Response:
             rows = [
                 row
                 for row in told.transactions[id]
-                if not isinstance(row, dict) or _in(url, row, "date")
+                if not isinstance(row, dict) or first <= str(row["date"]) <= last
             ]
-            voided = [v for day, v in told.voided.get(id, ()) if _in(url, {"date": day}, "date")]
+            voided = [v for day, v in told.voided.get(id, ()) if first <= day <= last]
             answer = {"transactions": _part(url, rows), "total": len(rows), "voided": voided}
             return _json(200, answer)
     return _json(404, {"error": "no_such_account"})
 
 
-def _in(url: httpx2.URL, row: dict[str, object], name: str) -> bool:
+def _window(params: httpx2.QueryParams) -> tuple[str, str]:
     """Days are compared as text; what is no day at all is not left out."""
-    since, until = str(url.params.get("since", "")), str(url.params.get("until", "~"))
-    day = str(row[name])
-    return since <= day <= until
+    return str(params.get("since", "")), str(params.get("until", "~"))
 
 
 def _part(url: httpx2.URL, rows: list[object]) -> list[object]:

@@ -20,13 +20,13 @@ from adapters.providers.kit import (
     text,
     text_or_none,
 )
-from domain.accounts import AccountType, mask_of
+from domain.accounts import MASK, AccountType, mask_of
 from domain.money import Money
 from domain.securities import AssetType, OptionSide, OptionTerms, SecurityTerms, is_cusip, is_isin
 from domain.sync import ReceivedAccount, ReceivedBalance, ReceivedHolding, ReceivedTransaction
 from domain.transactions import TransactionStatus, TransactionSubtype
 
-NOON = time(12, tzinfo=UTC)  # the same day in every time zone but the two easternmost
+NOON = time(12, tzinfo=UTC)  # the same day from UTC-12 to UTC+11
 
 _KINDS = {kind.value.lower(): kind for kind in AccountType}
 _SUBTYPES = {subtype.value.lower(): subtype for subtype in TransactionSubtype}
@@ -51,9 +51,10 @@ def account_of(record: Record) -> ReceivedAccount:
         institution=text(record, "institution"),
         name=text(record, "name"),
         type=choice(record, "kind", _KINDS),
+        currency=of,
         balance=_signed(record, money(record, "balance", of)),
         as_of=instant(record, "as_of"),
-        number=number,
+        number=None if number.startswith(MASK) else number,  # as quarantine has it
         mask=mask_of(number),
         available_balance=money_or_none(record, "available", of),
         credit_limit=money_or_none(record, "limit", of),

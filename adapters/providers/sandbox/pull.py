@@ -123,7 +123,9 @@ class Pull:
         rows = [
             r for r in rows_of(answer, "accounts", "sandbox") if wanted is None or _id(r) in wanted
         ]
-        found, unreadable = read_rows(rows, account_of, scope=SyncScope.ACCOUNTS, account=_id)
+        found, unreadable = read_rows(
+            rows, account_of, scope=SyncScope.ACCOUNTS, account=_id, number="number"
+        )
         page = Page(
             step=SyncScope.ACCOUNTS,
             progress=Decimal(1),

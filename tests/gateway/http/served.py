@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any, cast
 
@@ -14,6 +14,7 @@ from starlette.requests import Request
 from starlette.routing import Route
 from strawberry.file_uploads import Upload as UploadScalar
 
+from domain.errors import Unavailable
 from gateway import multipart
 from gateway.csrf import CsrfRules
 from gateway.documents import Documents
@@ -107,8 +108,27 @@ class Query:
         return 1
 
     @strawberry.field
+    async def deaf(self, info: Info) -> int:
+        """Takes no notice of being cancelled."""
+        journal = info.context.journal
+        journal.started.set()
+        while not journal.go_on.is_set():
+            with suppress(asyncio.CancelledError):
+                await journal.go_on.wait()
+        journal.entries.append("let go")
+        return 1
+
+    @strawberry.field
     def broken(self) -> str | None:
         raise RuntimeError(SECRET)
+
+    @strawberry.field
+    def away(self) -> str | None:
+        raise Unavailable("the database is away", retry_after_s=7)
+
+    @strawberry.field
+    def broken_by_what_is_away(self) -> str | None:
+        raise RuntimeError(SECRET) from Unavailable("the database is away", retry_after_s=7)
 
 
 @strawberry.type
@@ -123,6 +143,10 @@ class Mutation:
     @strawberry.mutation
     def sign_out(self) -> bool:
         return True
+
+    @strawberry.mutation
+    def lose(self) -> str | None:
+        raise Unavailable("the database is away", retry_after_s=7)
 
     @strawberry.mutation
     def keep(self, file: UploadScalar) -> str:
@@ -168,6 +192,8 @@ def a_view(
                 raise Fault(401, "UNAUTHENTICATED", "the token is not valid", headers)
             case "Bearer bug":
                 raise RuntimeError(SECRET)
+            case "Bearer nobody can look":
+                raise Unavailable("the database is away", retry_after_s=7)
         journal.open_contexts += 1
         return Context(journal, request.state.trace_id)
 
@@ -202,6 +228,7 @@ async def served(view: Any, http: str = "httptools") -> AsyncIterator[str]:
         port=0,
         http=http,
         lifespan="off",
+        proxy_headers=False,
         log_level="error",
         timeout_graceful_shutdown=2,
     )

@@ -237,7 +237,10 @@ async def test_another_link_finds_what_was_given_on_these_days_and_it_has_not_na
         assert list(again.others) == []
 
         ids = [owned.transaction.id, earlier.id]
-        assert await work.transactions.named_by_others(other.id, ids) == {owned.transaction.id}
+        named = await work.transactions.named_by_others(other.id, ids)
+        assert {id: list(links) for id, links in named.items()} == {
+            owned.transaction.id: [owned.link.id]
+        }
         assert await work.transactions.named_by_others(owned.link.id, ids) == {ids[0]}
 
 
