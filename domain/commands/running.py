@@ -9,7 +9,7 @@ import json
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
 from contextlib import aclosing, asynccontextmanager, suppress
 from dataclasses import dataclass, replace
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from uuid import UUID
 
 from domain.commands.links import credentials_context, link_event
@@ -35,18 +35,19 @@ from domain.sync import (
     SyncTrigger,
 )
 
-RENEW_EVERY_S = LEASE.total_seconds() / 3
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunSync:
-    """`worker` is whoever holds the lease while it runs; `stopping` is asked after each page."""
+    """`worker` is whoever holds the lease while it runs, and renews it every `renew_every`;
+    `stopping` is asked after each page.
+    """
 
     actor: Actor
     run_id: RunId
     worker: UUID
     at: datetime
     stopping: Callable[[], bool] = bool  # never
+    renew_every: timedelta = LEASE / 3
 
 
 class Busy(Exception):
@@ -244,7 +245,7 @@ async def _renewed(app: App, cmd: RunSync, claim: _Claim) -> AsyncIterator[None]
 
     async def renew() -> None:
         while True:
-            await asyncio.sleep(RENEW_EVERY_S)
+            await asyncio.sleep(cmd.renew_every.total_seconds())
             with suppress(Unavailable):
                 async with app.begin(cmd, last=False) as work:
                     run, link = await _held(work, cmd, claim)

@@ -345,22 +345,6 @@ async def test_a_kept_row_is_read_again_once_it_can_be() -> None:
     assert page.transactions[0].account_key == "checking"
 
 
-async def test_an_account_that_is_read_again_has_no_number_but_its_mask() -> None:
-    unreadable = (await pulled(a_sandbox(), a_request("hostile")))[0].unreadable
-    [broken] = [row for row in unreadable if row.account_key == "broken"]
-    row = QuarantinedRow(
-        id=uuid4(),
-        run_id=RunId(uuid4()),
-        kind=broken.scope,
-        reason=broken.reason,
-        raw=broken.raw.replace('"twelve"', "12"),
-    )
-    [page] = a_sandbox().replay([row]).values()
-    [account] = page.accounts
-    assert (account.number, account.mask) == (None, "0045")
-    assert stated(account).amount == 12
-
-
 async def test_a_login_is_its_scenario_and_seed() -> None:
     sandbox = a_sandbox()
     bare = await sandbox.connect({}, AT)
