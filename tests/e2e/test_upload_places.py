@@ -41,12 +41,16 @@ async def test_a_third_upload_of_one_person_waits_and_others_do_not(
 ) -> None:
     go_on = asyncio.Event()
     headers = {**FORM, "authorization": f"Bearer {alice.token}"}
-    halves = [
-        asyncio.create_task(
-            alice.http.post("/graphql", content=half_a_form(go_on), headers=headers)
-        )
-        for _ in range(2)
-    ]
+
+    async def half() -> int:
+        """Again, where the third came first."""
+        while True:
+            sent = await alice.http.post("/graphql", content=half_a_form(go_on), headers=headers)
+            if sent.status_code != 429:
+                return sent.status_code
+
+    halves = [asyncio.create_task(half()) for _ in range(2)]
+    await asyncio.sleep(0.2)
 
     third = await alice.http.post("/graphql", content=BEGINNING, headers=headers)
     async with asyncio.timeout(10):
@@ -58,4 +62,4 @@ async def test_a_third_upload_of_one_person_waits_and_others_do_not(
     assert third.json()["errors"][0]["extensions"]["code"] == "RATE_LIMITED"
     assert third.headers["retry-after"] == "1"
     go_on.set()
-    assert [a.status_code for a in await asyncio.gather(*halves)] == [400, 400]
+    assert await asyncio.gather(*halves) == [400, 400]
