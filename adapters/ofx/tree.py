@@ -13,13 +13,16 @@ from adapters.ofx.values import OfxDate, decimal, moment
 DEPTH_MAX = 64
 RECORDS_MAX = 200_000
 AGGREGATES_MAX = 250_000  # of every kind; 10 MiB of real records hold at most 200,000
+STRAY_MAX = 1_000  # "<" that open no tag, in one text
 TAGS_MAX = 1_500_000  # counts every "<": what a 10 MiB file of records really holds is half of it
 
-# Possessive throughout, so that no text can make it backtrack. A "<" that opens no tag is text.
-_TAG = r"/?+[A-Za-z][\w.:-]*+(?:[\s/][^<>]*+)?+>"
+# No part can take what the next one begins with, so that no text makes it backtrack further than
+# to the "<" before. A "<" that opens no tag is text. Possessive only on single characters:
+# Pythons before 3.11.5 match a possessive group wrongly (python/cpython#106052).
+_TAG = r"/?+[A-Za-z][\w.:-]*+(?:[\s/][^<>]*+)?>"
 _TOKEN = re.compile(
-    r"<(/?+)([A-Za-z][\w.:-]*+)((?:[\s/][^<>]*+)?+)>"
-    rf"([^<]*+(?:<(?:!\[CDATA\[(?s:.*?)\]\]>|(?!{_TAG}))[^<]*+)*+)",
+    r"<(/?+)([A-Za-z][\w.:-]*+)((?:[\s/][^<>]*+)?)>"
+    rf"([^<]*+(?:<(?:!\[CDATA\[(?s:.*?)\]\]>|(?!{_TAG}))[^<]*+){{0,{STRAY_MAX}}})",
     re.ASCII,
 )
 _ENTITY = re.compile(r"&(?:(amp|lt|gt|quot|apos|nbsp)|#([0-9]{1,7})|#[xX]([0-9A-Fa-f]{1,6}));")
@@ -166,8 +169,11 @@ class _Builder:
         self._open: dict[str, int] = {}  # how many of each are on the stack
 
     def built(self) -> Node:
-        stack, is_open, text = self._stack, self._open, ""
+        stack, is_open, text, end = self._stack, self._open, "", self._start
         for token in _TOKEN.finditer(self._text, self._start):
+            if token.start() != end:
+                raise self._lost(end)
+            end = token.end()
             slash, tag, attributes, text = token.groups()
             tag = tag.upper()
             if slash:
@@ -256,9 +262,15 @@ class _Builder:
             raise OfxError("a second <OFX> follows the first: split the file", line)
         return root
 
+    def _lost(self, end: int) -> OfxError:
+        """What stands between two tags and is the text of neither."""
+        if not self._stack:
+            return OfxError("its <OFX> is not closed by >", self._line_at(end))
+        return OfxError(f"more than {STRAY_MAX:,} < in one text", self._line_at(end))
+
     def _unfinished(self, text: str) -> Node:
         if not self._stack:
-            raise OfxError("the file ends before its <OFX> is closed by >", self._line_at(0))
+            raise self._lost(self._start)
         root, inner = self._stack[0], self._stack[-1]
         root.end = len(self._text)
         is_whole = any(kid.closed and kid.tag in MESSAGE_SETS for kid in root.kids)

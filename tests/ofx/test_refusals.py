@@ -174,5 +174,10 @@ def test_a_code_that_is_only_news_is_no_error() -> None:
 
 
 def test_a_root_tag_that_never_closes_is_refused() -> None:
-    with pytest.raises(OfxError, match="before its <OFX> is closed"):
+    with pytest.raises(OfxError, match="its <OFX> is not closed"):
         read(b"OFXHEADER:100\n\n<OFX <A>")
+
+
+def test_a_text_full_of_what_opens_no_tag_is_refused() -> None:
+    with pytest.raises(OfxError, match=r"more than 1,000 < in one text"):
+        read(inside(TRANSACTION.replace(b"-1.00", b"< " * 5_000 + b"<A>")))
