@@ -40,13 +40,18 @@ FORGET = text("DELETE FROM import_changes WHERE user_id = :me AND run_id = :run"
 FORGET_ALL = text("""
 DELETE FROM import_changes WHERE user_id = :me AND run_id IN (
     SELECT id FROM sync_runs WHERE user_id = :me AND link_id = :link)""")
-# What this import did to a row becomes what the next import of the same row did. Rows of both
-# tables are taken out and put back in their place, since nobody may change them.
+# What this import did to a row becomes what the next import of the same row did, unless that was
+# of the very same file. Rows of both tables are taken out and put back in their place, since nobody
+# may change them.
 HAND_OVER = text("""
-WITH mine AS (
+WITH again AS (
+    SELECT other.run_id FROM import_files this
+    JOIN import_files other ON other.user_id = this.user_id AND other.digest = this.digest
+    WHERE this.user_id = :me AND this.run_id = :run AND other.run_id <> :run
+), mine AS (
     SELECT run_id, seq, kind, row_id, before, min(seq) FILTER (WHERE run_id = :run)
         OVER (PARTITION BY kind, row_id) AS first
-    FROM import_changes WHERE user_id = :me
+    FROM import_changes WHERE user_id = :me AND run_id NOT IN (SELECT run_id FROM again)
 ), next AS (
     SELECT run_id, seq, min(seq) FILTER (WHERE run_id <> :run AND seq > first)
             OVER (PARTITION BY kind, row_id) AS next,
