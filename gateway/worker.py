@@ -161,14 +161,37 @@ class Worker:
 
 
 async def work(settings: Settings) -> None:
-    """Until SIGINT or SIGTERM; a run that is cut off goes on elsewhere after its last page."""
-    assert settings.database_url is not None  # noqa: S101 - Settings.read has checked it
-    loop = asyncio.get_running_loop()
-    async with (
-        wire(settings) as wired,
-        asyncpg.create_pool(settings.database_url, min_size=2, max_size=POOL) as pool,
-    ):
+    """Until SIGINT or SIGTERM; a run that is cut off goes on elsewhere after its last page.
+
+    A database that goes away is waited for. Raises Unavailable where it was never there.
+    """
+    stop, begun = asyncio.Event(), False
+    for word in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(word, stop.set)
+    while not stop.is_set():
+        try:
+            async with wire(settings) as wired:
+                begun = True
+                await _work(wired, stop)
+        except (Unavailable, asyncpg.InterfaceError, *AWAY) as error:
+            if not begun:
+                raise
+            log.warning("worker.database_away", exc_info=error, retry_s=RETRY.total_seconds())
+            with suppress(TimeoutError):
+                await asyncio.wait_for(stop.wait(), RETRY.total_seconds())
+
+
+async def _work(wired: Wired, stop: asyncio.Event) -> None:
+    async with asyncpg.create_pool(wired.settings.database_url, min_size=2, max_size=POOL) as pool:
         worker = Worker(wired, pool)
-        for word in (signal.SIGINT, signal.SIGTERM):
-            loop.add_signal_handler(word, worker.stop)
-        await worker.run()
+
+        async def stopping() -> None:
+            await stop.wait()
+            worker.stop()
+
+        waiting = asyncio.create_task(stopping())
+        try:
+            await worker.run()
+        finally:
+            waiting.cancel()
+            await asyncio.gather(waiting, return_exceptions=True)

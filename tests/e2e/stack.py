@@ -268,10 +268,7 @@ async def make_user(
 
 
 @asynccontextmanager
-async def a_stack(
-    database: Database, folder: Path, *, worker_may_end: bool = False, **environ: str
-) -> AsyncIterator[Stack]:
-    """`worker_may_end`: where its database is taken away, whoever started it starts it again."""
+async def a_stack(database: Database, folder: Path, **environ: str) -> AsyncIterator[Stack]:
     environment_ = environment(database, folder, a_free_port(), **environ)
     settings = Settings.read(environment_)
     async with (
@@ -288,5 +285,5 @@ async def a_stack(
             gateway=gateway,
             worker=worker,
         )
-        assert worker_may_end or worker.process.returncode is None, worker.log.read_text()
+        assert worker.process.returncode is None, worker.log.read_text()
         assert gateway.process.returncode is None, gateway.log.read_text()
