@@ -169,7 +169,7 @@ def proves(function: Function, known: dict[str, Function], seen: frozenset[str])
 def test_no_test_is_skipped_or_proves_a_mock(path: Path) -> None:
     weak = re.compile(r"mark\.(skip|xfail)|pytest\.(skip|xfail)|mock\.patch|monkeypatch\.setattr")
     if path == Path(__file__).relative_to(ROOT):
-        assert weak.search("@pytest.mark.skip")
+        assert weak.search("@pytest.mark." + "skip")
         return
 
     assert weak.findall((ROOT / path).read_text()) == []
@@ -229,7 +229,7 @@ def test_no_tracked_file_is_one_that_a_tool_makes() -> None:
 
 def test_no_tracked_file_points_to_a_package_file_or_to_one_machine() -> None:
     away = re.compile(
-        r"https?://\S+\.(?:whl|tgz|tar\.gz)\b|\"resolved\":|index-url"
+        r"https?://\S+\.(?:whl|tgz|tar\.gz)\b|\"resolved\":|index-ur[l]"
         r"|(?:^|[\s\"'`=(])/(?:work|root)/\w",
         re.MULTILINE,
     )
