@@ -144,7 +144,7 @@ class Limits(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LimitSettings:
-    """Per attempt; see the table of limits in the README."""
+    """How often each may be tried; `gateway.settings.Limits` has the settings."""
 
     sign_in_account: Limit = Limit(name="sign-in-account", burst=10, per_seconds=900)
     sign_in_address: Limit = Limit(name="sign-in-address", burst=100, per_seconds=900)

@@ -252,3 +252,15 @@ def test_ci_is_the_same_command_that_people_use() -> None:
 
     assert run.read_text().rstrip().endswith("./dashtam test")
     assert run.stat().st_mode & 0o111
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=str)
+def test_no_pattern_has_a_possessive_group(path: Path) -> None:
+    """Pythons before 3.11.5 match one wrongly (python/cpython#106052), and Debian 12 has 3.11.2."""
+    texts = [
+        node.value
+        for node in ast.walk(tree(path))
+        if isinstance(node, ast.Constant) and isinstance(node.value, str)
+    ]
+
+    assert [t for t in texts if re.search(r"\)(?:[*+?]|\{\d*,?\d*\})\+|\(\?>", t)] == []
