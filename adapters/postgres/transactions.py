@@ -33,7 +33,7 @@ TRANSACTIONS = (
     )
     .where(t.transactions.c.user_id == ME)
 )
-BY_ID = TRANSACTIONS.where(among(t.transactions.c.id, "ids"))
+BY_ID = TRANSACTIONS.where(among(t.transactions.c.id, "ids")).order_by(t.transactions.c.id)
 # LIMIT and OFFSET keep the planner at one look into an index for each row: what it thinks of
 # tables that have just been filled would cost a hundred times that.
 KEYED = text("""
@@ -53,18 +53,14 @@ OTHERS = TRANSACTIONS.where(
     )
 ).order_by(t.transactions.c.id)
 # Of a file all keys are known: what this link named by another one may be meant by its content.
-UNNAMED = TRANSACTIONS.where(
-    text(
-        "transactions.account_id = ANY (CAST(:accounts AS uuid[]))"
-        " AND transactions.date BETWEEN :first AND :last AND transactions.removed_at IS NULL"
-        " AND EXISTS (SELECT FROM transaction_keys AS k WHERE k.user_id = :me"
-        " AND k.transaction_id = transactions.id AND k.link_id = :link OFFSET 0)"
-        " AND NOT EXISTS (SELECT FROM transaction_keys AS k WHERE k.user_id = :me"
-        " AND k.transaction_id = transactions.id AND k.link_id = :link"
-        " AND (k.account_id, k.key) IN (SELECT * FROM unnest(CAST(:named_in AS uuid[]),"
-        " CAST(:named AS text[])) OFFSET 0))"
-    )
-).order_by(t.transactions.c.id)
+NAMED_HERE = text("""
+SELECT t.id, named.account_id, named.key FROM transactions t
+CROSS JOIN LATERAL (
+    SELECT k.account_id, k.key FROM transaction_keys k
+    WHERE k.user_id = :me AND k.transaction_id = t.id AND k.link_id = :link OFFSET 0
+) AS named
+WHERE t.user_id = :me AND t.account_id = ANY (CAST(:accounts AS uuid[]))
+    AND t.date BETWEEN :first AND :last AND t.removed_at IS NULL""")
 NAME = text("""
 INSERT INTO transaction_keys (user_id, link_id, account_id, key, transaction_id)
 SELECT :me, :link, given.* FROM unnest(CAST(:accounts AS uuid[]), CAST(:keys AS text[]),
@@ -109,9 +105,11 @@ class Transactions:
         others = await self._db.rows(OTHERS, link=link_id, **where)
         unnamed: Sequence[RowMapping] = ()
         if named_now is not None:
-            where["named_in"] = [account for account, _ in named_now]
-            where["named"] = [key for _, key in named_now]
-            unnamed = await self._db.rows(UNNAMED, link=link_id, **where)
+            here = await self._db.rows(NAMED_HERE, link=link_id, **where)
+            now = set(named_now)
+            kept = {row["id"] for row in here if (row["account_id"], row["key"]) in now}
+            lost = sorted({row["id"] for row in here} - kept)
+            unnamed = await self._db.rows(BY_ID, ids=lost)
         return StoredTransactions(
             by_key=by_key,
             others=[_beside(row) for row in others],
