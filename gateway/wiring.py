@@ -13,6 +13,7 @@ from adapters.ofx.statements import statement_of
 from adapters.postgres.connections import open_engine
 from adapters.postgres.doors import PostgresDoors
 from adapters.postgres.fanout import PostgresFanout
+from adapters.postgres.policy import policy_rules
 from adapters.postgres.pool import AWAY, open_pool
 from adapters.postgres.snapshot import Snapshot
 from adapters.postgres.store import PostgresStore
@@ -30,7 +31,6 @@ from gateway.settings import Settings, SettingsError
 
 QUARTER_HOUR_S = 900
 CLOSE_S_MAX = 5
-RULES = "SELECT role, object, action FROM casbin_rules"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,7 +52,7 @@ async def wire(settings: Settings) -> AsyncIterator[Wired]:
     """Open every adapter; close them in the opposite order, even when opening one failed.
 
     Raises:
-        SettingsError: no database, or no keys that can be read.
+        SettingsError: no database, one without our tables, or no keys that can be read.
         Unavailable: the database cannot be reached.
     """
     if settings.database_url is None or settings.keyring is None:
@@ -70,7 +70,7 @@ async def wire(settings: Settings) -> AsyncIterator[Wired]:
         )
         stack.callback(passwords.close)
         tokens = Tokens(keyring, issuer=settings.public_url, audience=settings.public_url)
-        rules = [(r["role"], r["object"], r["action"]) for r in await pool.fetch(RULES)]
+        rules = await _rules(pool)
         app = App(
             store=PostgresStore(engine),
             doors=PostgresDoors(pool),
@@ -112,6 +112,13 @@ def _keyring(settings: Settings) -> Keyring:
         return Keyring.load(settings.keyring)
     except KeyringError as error:
         raise SettingsError(str(error)) from error
+
+
+async def _rules(pool: asyncpg.Pool) -> list[tuple[str, str, str]]:
+    try:
+        return await policy_rules(pool)
+    except asyncpg.UndefinedTableError:
+        raise SettingsError("The database has no tables yet: run `dashtam migrate`.") from None
 
 
 async def _limits(settings: Settings, stack: AsyncExitStack) -> Limits:

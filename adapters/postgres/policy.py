@@ -6,7 +6,6 @@ from typing import Any
 from adapters.postgres.pool import Connection, Pool, first_words
 
 RULES = "SELECT role, object, action FROM casbin_rules ORDER BY role, object, action"
-POLICY_CHANNEL = "dashtam_policy"  # whoever changes a rule says so here
 
 
 async def policy_rules(pool: Pool) -> list[tuple[str, str, str]]:

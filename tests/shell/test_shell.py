@@ -315,3 +315,14 @@ async def test_several_gateways_need_redis(shell: Shell) -> None:
 
 def test_the_environment_of_these_tests_is_development(environ: dict[str, str]) -> None:
     assert Settings.read(environ).is_development
+
+
+@pytest.mark.parametrize("command", ["serve", "worker", "user create you@example.com"])
+async def test_a_database_without_tables_is_told_to_migrate(
+    shell: Shell, postgres: Postgres, command: str
+) -> None:
+    async with postgres.fresh_database(migrated=False) as fresh:
+        said = await shell(*command.split(), stdin=PASSWORD, DASHTAM_DATABASE_URL=fresh.app_url)
+
+    assert said.code == 1
+    assert said.err.strip() == ("dashtam: The database has no tables yet: run `dashtam migrate`.")

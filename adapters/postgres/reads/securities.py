@@ -11,7 +11,6 @@ from domain.securities import AssetType, OptionSide, OptionTerms, Security, Secu
 COLUMNS = """s.id, s.name, s.symbol, s.asset_type, s.currency, s.isin, s.cusip, s.figi, s.key,
     s.multiplier, s.option_underlying, s.option_side, s.option_strike, s.option_currency,
     s.option_expires_on"""
-COLUMN_COUNT = 15
 BY_ID = f"""
 SELECT {COLUMNS} FROM securities AS s WHERE s.user_id = $1 AND s.id = ANY($2::uuid[])
 ORDER BY s.sort_key, s.id"""
