@@ -179,6 +179,24 @@ def user_create(email: str, role: str, data_dir: Path) -> None:
 
 
 @main.group()
+def keys() -> None:
+    """The keys that seal credentials and sign tokens."""
+
+
+@keys.command("create")
+@click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
+def keys_create(file: Path) -> None:
+    """Make a keyring for DASHTAM_KEYRING. Keep a copy: without it nothing sealed opens again."""
+    from adapters.security.keyring import Keyring, KeyringError  # noqa: PLC0415 - imports are slow
+
+    try:
+        Keyring.create(file)
+    except KeyringError as error:
+        raise Failed(str(error)) from None
+    click.echo(f"{file} holds new keys: set DASHTAM_KEYRING to it")
+
+
+@main.group()
 def schema() -> None:
     """The GraphQL schema."""
 

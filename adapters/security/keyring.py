@@ -256,7 +256,8 @@ def _explained(path: Path) -> Iterator[None]:
         yield
     except FileNotFoundError:
         raise KeyringMissing(
-            f"there is no keyring at {path}: set DASHTAM_KEYRING to the file with your keys"
+            f"there is no keyring at {path}: set DASHTAM_KEYRING to the file with your keys, or "
+            "make one with `dashtam keys create`"
         ) from None
     except OSError as error:
         raise KeyringError(f"{path} cannot be used ({error.strerror}): check the folder") from error

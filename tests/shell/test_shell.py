@@ -20,7 +20,7 @@ from tests.servers import Postgres
 from tests.shell.conftest import Shell
 
 COMMANDS = ["", "up", "serve", "worker", "migrate", "import", "sync", "user", "user create"]
-COMMANDS += ["schema", "schema print", "doctor"]
+COMMANDS += ["keys", "keys create", "schema", "schema print", "doctor"]
 
 
 async def a_person(wired: Wired) -> tuple[str, Actor]:
@@ -326,3 +326,16 @@ async def test_a_database_without_tables_is_told_to_migrate(
 
     assert said.code == 1
     assert said.err.strip() == ("dashtam: The database has no tables yet: run `dashtam migrate`.")
+
+
+async def test_keys_are_made_once_and_for_nobody_else(shell: Shell, tmp_path: Path) -> None:
+    file = tmp_path / "keyring.json"
+
+    made = await shell("keys", "create", str(file))
+    kept = file.read_bytes()
+    again = await shell("keys", "create", str(file))
+
+    assert (made.code, again.code) == (0, 1)
+    assert file.stat().st_mode & 0o777 == 0o600
+    assert file.read_bytes() == kept
+    assert again.err.startswith("dashtam: ")
