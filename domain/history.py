@@ -1,11 +1,12 @@
 """Balance history: snapshots as they were seen, and series of points made from them."""
 
-from bisect import bisect_right
+from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from enum import Enum
+from functools import lru_cache
 from typing import NewType
 from uuid import UUID
 from zoneinfo import ZoneInfo
@@ -52,17 +53,49 @@ class BalanceSnapshot:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BalancePoint:
-    """One point of an account's series; `change` is to the point before it."""
+    """One point of an account's series; `before` is the snapshot of the point before it."""
 
-    account_id: AccountId
     at: datetime
-    balance: Money
-    source: SnapshotSource
-    available_balance: Money | None = None
-    holdings_value: Money | None = None
-    cash_value: Money | None = None
-    change: Money | None = None
-    change_percent: Decimal | None = None
+    snapshot: BalanceSnapshot
+    before: BalanceSnapshot | None = None
+
+    @property
+    def account_id(self) -> AccountId:
+        return self.snapshot.account_id
+
+    @property
+    def balance(self) -> Money:
+        return self.snapshot.balance
+
+    @property
+    def source(self) -> SnapshotSource:
+        return self.snapshot.source
+
+    @property
+    def available_balance(self) -> Money | None:
+        return self.snapshot.available_balance
+
+    @property
+    def holdings_value(self) -> Money | None:
+        return self.snapshot.holdings_value
+
+    @property
+    def cash_value(self) -> Money | None:
+        return self.snapshot.cash_value
+
+    @property
+    def change(self) -> Money | None:
+        """None for the first point, and where the currency is another."""
+        if self.before is None or self.before.balance.currency != self.balance.currency:
+            return None
+        return self.balance - self.before.balance
+
+    @property
+    def change_percent(self) -> Decimal | None:
+        """Of the balance before; None where that was zero."""
+        if self.before is None or (change := self.change) is None:
+            return None
+        return percent(change.amount, self.before.balance.amount)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,13 +108,12 @@ class Span:
 
     @property
     def begins(self) -> datetime:
-        return datetime.combine(self.since, time.min, self.zone).astimezone(UTC)
+        return midnight(self.since, self.zone)
 
     @property
     def ends(self) -> datetime:
         """The first instant after the last day."""
-        day = self.until + timedelta(days=1)
-        return datetime.combine(day, time.min, self.zone).astimezone(UTC)
+        return midnight(self.until + timedelta(days=1), self.zone)
 
 
 def span_of(since: date | None, until: date | None, *, today: date, zone: ZoneInfo) -> Span:
@@ -126,9 +158,9 @@ def series(
         if _label(today, interval) < label:
             break
         last = min(label, span.until)
-        index = bisect_right(times, _end_of(last, span.zone)) - 1
+        index = _last_on(times, last, span.zone)
         if index >= 0:
-            known.append((datetime.combine(label, time.min, span.zone), snapshots[index]))
+            known.append((midnight(label, span.zone), snapshots[index]))
     before = [s for s in snapshots if s.at < span.begins][-1:]
     return list(_points(known, before[0] if before else None))
 
@@ -140,7 +172,7 @@ def values_at(
     times = [s.at for s in snapshots]
     found: list[Money | None] = []
     for day in days:
-        index = bisect_right(times, _end_of(day, zone)) - 1
+        index = _last_on(times, day, zone)
         found.append(snapshots[index].balance if index >= 0 else None)
     return found
 
@@ -148,25 +180,9 @@ def values_at(
 def _points(
     known: Iterable[tuple[datetime, BalanceSnapshot]], before: BalanceSnapshot | None
 ) -> Iterator[BalancePoint]:
-    previous = before
     for at, snapshot in known:
-        change = None
-        if previous is not None and previous.balance.currency == snapshot.balance.currency:
-            change = snapshot.balance - previous.balance
-        yield BalancePoint(
-            account_id=snapshot.account_id,
-            at=at,
-            balance=snapshot.balance,
-            source=snapshot.source,
-            available_balance=snapshot.available_balance,
-            holdings_value=snapshot.holdings_value,
-            cash_value=snapshot.cash_value,
-            change=change,
-            change_percent=percent(change.amount, previous.balance.amount)
-            if change is not None and previous is not None
-            else None,
-        )
-        previous = snapshot
+        yield BalancePoint(at=at, snapshot=snapshot, before=before)
+        before = snapshot
 
 
 def _label(day: date, interval: Interval) -> date:
@@ -178,7 +194,12 @@ def _label(day: date, interval: Interval) -> date:
     return day
 
 
-def _end_of(day: date, zone: ZoneInfo) -> datetime:
-    """The last instant of a day, as datetimes can tell it."""
-    following = datetime.combine(day + timedelta(days=1), time.min, zone)
-    return following.astimezone(UTC) - timedelta(microseconds=1)
+def _last_on(times: Sequence[datetime], day: date, zone: ZoneInfo) -> int:
+    """Which of them was the last one up to the end of a day; -1 where none was."""
+    return bisect_left(times, midnight(day + timedelta(days=1), zone)) - 1
+
+
+@lru_cache(maxsize=16_384)  # every account of every request has the same days
+def midnight(day: date, zone: ZoneInfo) -> datetime:
+    """The first instant of a day in that zone, in UTC."""
+    return datetime.combine(day, time.min, zone).astimezone(UTC)

@@ -1,6 +1,7 @@
 """Global ids: base64 of `Kind:uuid`. A malformed, a foreign and an absent one look the same."""
 
 import base64
+from binascii import b2a_base64
 from collections.abc import Callable, Sequence
 from typing import Any
 from uuid import UUID
@@ -9,6 +10,7 @@ import strawberry
 from graphql import GraphQLInterfaceType, GraphQLObjectType, GraphQLSchema
 
 from domain.errors import BadQuery
+from schema.plain import Plain
 
 IDS_MAX = 500
 ABSENT = UUID(int=0)
@@ -70,11 +72,11 @@ def install(schema: GraphQLSchema) -> None:
     assert isinstance(node, GraphQLInterfaceType)  # noqa: S101 - narrows the type for the checker
     for kind in schema.type_map.values():
         if isinstance(kind, GraphQLObjectType) and node in kind.interfaces:
-            kind.fields["id"].resolve = _resolver(kind.name)
+            kind.fields["id"].resolve = Plain(_reader(kind.name))
 
 
-def _resolver(kind: str) -> Callable[[Any, object], str]:
-    def resolve(entity: Any, _: object) -> str:
-        return base64.b64encode(f"{kind}:{entity.id}".encode()).decode()
+def _reader(kind: str) -> Callable[[Any], str]:
+    def read(entity: Any) -> str:
+        return b2a_base64(f"{kind}:{entity.id}".encode(), newline=False).decode()
 
-    return resolve
+    return read

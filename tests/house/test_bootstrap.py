@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import ModuleType
 
@@ -162,3 +163,126 @@ def test_without_redis_and_without_root_the_tests_say_what_to_install(ready: Pat
 
     assert done.returncode == 1
     assert done.stderr.splitlines()[-1].startswith("The tests need redis-server: install it")
+
+
+def test_without_a_browser_the_tests_say_what_to_install_and_how_to_do_without(
+    ready: Path,
+) -> None:
+    programs = ready / "programs"
+    program(programs / "redis-server", "")
+
+    refused = run(ready, "test", PATH=str(programs))
+    going_on = run(ready, "test", "tests/house", PATH=str(programs), DASHTAM_WITHOUT_BROWSER="1")
+
+    assert refused.returncode == 1
+    assert refused.stderr.splitlines()[-1].startswith("The tests need chromium: install it")
+    assert going_on.stdout == "-P -m pytest tests/house\n"
+
+
+# ── GraphiQL, with an npm and a Node.js that only say what they were asked to do ──────────────
+
+
+@pytest.fixture
+def web(ready: Path) -> Path:
+    """A clone that was set up, with sources of GraphiQL and tools that build one file of it."""
+    for name in ("web/package-lock.json", "web/src/main.jsx", "gateway/pages/session.js"):
+        (ready / name).parent.mkdir(parents=True, exist_ok=True)
+        (ready / name).write_text("{}")
+    program(ready / "tools/npm", f"echo npm $1 >> {ready}/asked")
+    build = (
+        'test "$1" = --version && echo v20.19.0 && exit\n'
+        f"echo node $2 >> {ready}/asked\n"
+        'mkdir -p "$4"\ncp src/main.jsx "$4/index.html"'
+    )
+    program(ready / "tools/node", build)
+    return ready
+
+
+def program(path: Path, script: str) -> None:
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(f"#!/bin/sh\n{script}\n")
+    path.chmod(0o755)
+
+
+def start(web: Path, **environ: str) -> tuple[str, list[str]]:
+    """What a start said, and what it asked of the tools; it always goes on to `up`."""
+    (web / "asked").unlink(missing_ok=True)
+    done = run(web, "up", **{"PATH": path_with(web), **environ})
+    assert (done.returncode, done.stdout) == (0, "-P -m gateway up\n")
+    asked = (web / "asked").read_text().splitlines() if (web / "asked").exists() else []
+    return done.stderr, asked
+
+
+def page(web: Path) -> str:
+    return (web / "gateway/static/graphiql/index.html").read_text()
+
+
+def test_graphiql_is_built_once_and_again_when_a_source_of_it_changed(web: Path) -> None:
+    built = "Building GraphiQL (once, some seconds) …\n", ["npm ci", "node build"]
+    assert start(web) == built
+    assert start(web) == ("", [])
+    for source in ("web/src/main.jsx", "web/package-lock.json", "gateway/pages/session.js"):
+        (web / source).write_text(f"{source} changed")
+        assert start(web) == built
+    assert page(web) == "web/src/main.jsx changed"
+    assert [p.name for p in (web / "gateway/static").iterdir()] == ["graphiql"]
+
+
+def test_two_starts_at_once_build_it_once(web: Path) -> None:
+    program(web / "tools/npm", f"echo npm $1 >> {web}/asked\nsleep 0.5")
+    with ThreadPoolExecutor(2) as both:
+        done = list(both.map(lambda _: run(web, "up", PATH=path_with(web)), range(2)))
+
+    assert [d.stdout for d in done] == ["-P -m gateway up\n"] * 2
+    assert (web / "asked").read_text() == "npm ci\nnode build\n"
+
+
+def path_with(web: Path) -> str:
+    return f"{web}/tools{os.pathsep}{os.environ['PATH']}"
+
+
+def test_a_build_that_fails_leaves_what_was_there_and_the_next_start_tries_again(web: Path) -> None:
+    start(web)
+    (web / "web/src/main.jsx").write_text("changed")
+    program(web / "tools/npm", "exit 1")
+
+    said, _ = start(web)
+    again, _ = start(web)
+
+    assert said == again
+    assert said.splitlines()[1].startswith("/graphiql is a plain page: GraphiQL was not built")
+    assert page(web) == "{}"
+
+
+def test_without_nodejs_the_start_goes_on_and_says_what_graphiql_needs(web: Path) -> None:
+    said, _ = start(web, PATH="/nowhere")
+
+    assert said.startswith("/graphiql is a plain page: for GraphiQL install Node.js 20.19 or newer")
+    assert len(said.splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("version", "enough"),
+    [
+        ("v18.20.4", False),
+        ("v20.18.3", False),
+        ("v20.19.0", True),
+        ("v21.7.3", False),
+        ("v22.11.0", False),
+        ("v22.12.0", True),
+        ("v24.1.0", True),
+        ("what?", False),
+    ],
+)
+def test_a_nodejs_that_the_build_does_not_run_on_is_like_none(
+    web: Path, version: str, enough: bool
+) -> None:
+    program(web / "tools/node", f"echo {version}")
+
+    assert bootstrap(web).is_new_enough(str(web / "tools/node")) is enough
+
+
+def test_where_graphiql_is_off_or_has_no_sources_nothing_is_built(web: Path) -> None:
+    assert start(web, DASHTAM_GRAPHIQL="off") == ("", [])
+    (web / "web/package-lock.json").unlink()
+    assert start(web) == ("", [])

@@ -1,0 +1,55 @@
+"""A gateway with the demo's data, and a real browser to look at it with."""
+
+import json
+import os
+import shutil
+from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from gateway.demo import prepare_demo
+from tests.conformance.node import installed
+from tests.e2e.stack import Stack, a_stack
+from tests.servers import Postgres
+
+FOLDER = Path(__file__).parent
+BROWSERS = ("chromium", "chromium-browser", "google-chrome")
+MISSING = (
+    "The tests of GraphiQL need a browser: install Chromium (`apt install chromium`), or set "
+    "DASHTAM_WITHOUT_BROWSER=1 to leave them out."
+)
+
+# Said by whoever runs the suite on a machine without them: these tests are then not collected,
+# rather than passed or skipped.
+WITHOUT = {"DASHTAM_WITHOUT_NODE", "DASHTAM_WITHOUT_BROWSER"}
+collect_ignore = ["test_browser.py"] if any(os.environ.get(name) == "1" for name in WITHOUT) else []
+
+Browse = Callable[..., Awaitable[dict[str, Any]]]
+
+
+@pytest.fixture(scope="session")
+async def demo(
+    postgres: Postgres, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[Stack]:
+    """A gateway and a worker, with the demo user and a year of data."""
+    folder = tmp_path_factory.mktemp("graphiql")
+    async with postgres.fresh_database() as database, a_stack(database, folder) as stack:
+        await prepare_demo(stack.wired)
+        yield stack
+
+
+@pytest.fixture(scope="session")
+async def browse() -> Browse:
+    """Runs a script of this folder in Chromium; gives the JSON that it printed."""
+    node = await installed(FOLDER)
+    chromium = next(filter(None, map(shutil.which, BROWSERS)), None)
+    if chromium is None:
+        raise AssertionError(MISSING)
+
+    async def run(script: str, *arguments: str) -> dict[str, Any]:
+        found: dict[str, Any] = json.loads(await node.run(script, chromium, *arguments))
+        return found
+
+    return run

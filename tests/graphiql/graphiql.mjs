@@ -1,0 +1,86 @@
+// Works with GraphiQL as a person would: browser, URL, address, password.
+import { answerTo, browse, signIn } from "./browser.mjs";
+
+const [chromium, url, email, password] = process.argv.slice(2);
+const LINK = `mutation { connectProvider(input: {provider: "sandbox", using: {credentials: [
+  {name: "scenario", value: "large"}, {name: "seed", value: "${Date.now()}"}
+]}}) { link { lastRun { id } } } }`;
+
+const editor = (page) => page.getByRole("region", { name: "Operation Editor" });
+const result = (page) => page.getByRole("region", { name: "Result Window" });
+
+/** Ctrl-Enter, after an Escape for the list of suggestions, which would take the Enter. */
+async function run(page) {
+  await page.keyboard.press("Escape");
+  await page.keyboard.press("Control+Enter");
+}
+
+/** Into a new tab; its name is how GraphiQL shows that it has read the operation. */
+async function write(page, name, text) {
+  await page.getByRole("button", { name: "New tab" }).click();
+  await editor(page).locator(".monaco-editor").first().click();
+  await page.keyboard.press("Control+A");
+  await page.keyboard.insertText(text);
+  await page.getByRole("tab", { name }).waitFor();
+}
+
+await browse(chromium, url, async (page) => {
+  const found = { title: await page.title() };
+
+  await signIn(page, email, `not ${password}`);
+  const alert = page.getByRole("alert").filter({ hasText: /\S/ });
+  found.refusal = await alert.first().innerText();
+  await signIn(page, email, password);
+  await page.getByText(`Signed in as ${email}`).waitFor();
+  await page.reload();
+  await page.getByText(`Signed in as ${email}`).waitFor();
+
+  await editor(page).locator(".monaco-editor").first().click();
+  const dashboard = answerTo(page, "query Dashboard");
+  await run(page);
+  found.dashboard = await dashboard;
+  await result(page).getByText('"netWorth"').waitFor();
+
+  await page.getByRole("button", { name: "Show Documentation Explorer" }).click();
+  const docs = page.getByRole("region", { name: "Documentation Explorer" });
+  await docs.getByRole("link", { name: "Query" }).click();
+  found.documented = await docs.getByRole("link", { name: "netWorth", exact: true }).innerText();
+
+  await page.getByRole("button", { name: "Show History" }).click();
+  const past = page.getByRole("region", { name: "History" }).getByRole("listitem");
+  found.history = await past.allInnerTexts();
+
+  const frames = [];
+  page.on("websocket", (socket) => {
+    socket.on("framesent", (frame) => frames.push(JSON.parse(frame.payload)));
+    socket.on("framereceived", (frame) => frames.push(JSON.parse(frame.payload)));
+  });
+  const runId = await page.evaluate(async (query) => {
+    const headers = { "content-type": "application/json" };
+    const body = JSON.stringify({ query });
+    const response = await fetch("/graphql", { method: "POST", headers, body });
+    return (await response.json()).data.connectProvider.link.lastRun.id;
+  }, LINK);
+  await write(
+    page,
+    "Progress",
+    `subscription Progress { syncProgress(runId: "${runId}") { id status } }`,
+  );
+  const socket = page.waitForEvent("websocket");
+  await run(page);
+  await (await socket).waitForEvent("close");
+  found.frames = frames.map(({ type, payload }) => ({ type, payload }));
+  found.runId = runId;
+  await result(page).getByText('"SUCCEEDED"').waitFor();
+
+  await page.getByRole("button", { name: "Sign out" }).click();
+  await page.getByRole("form", { name: "Sign in" }).waitFor();
+  found.left = await result(page).getByText("SUCCEEDED").count();
+  await editor(page).locator(".monaco-editor").first().click();
+  await write(page, "Nobody", "query Nobody { viewer { email } }");
+  const nobody = answerTo(page, "query Nobody");
+  await run(page);
+  found.nobody = await nobody;
+  await result(page).getByText("UNAUTHENTICATED").waitFor();
+  return found;
+});
