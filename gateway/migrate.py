@@ -65,6 +65,11 @@ def behind(revision: str | None) -> bool:
     return revision is None or (revision in _revisions() and revision != _head())
 
 
+def is_known(revision: str | None) -> bool:
+    """Whether this version has made, or could make, a database at this revision."""
+    return revision in _revisions()
+
+
 async def _revision(url: str) -> str | None:
     async with _connected(url) as connection:
         try:

@@ -227,46 +227,6 @@ def test_migrations_are_named_for_the_order_in_which_alembic_runs_them() -> None
     assert _revisions() == tuple(reversed(found))
 
 
-async def test_the_doctor_finds_nothing_wrong(shell: Shell) -> None:
-    said = await shell("doctor")
-
-    assert said.code == 0, said
-    assert "bad " not in said.out
-    for what in ("Python 3", "database answers: PostgreSQL", "migrations are complete", "keys can"):
-        assert what in said.out
-
-
-async def test_the_doctor_says_what_is_wrong_and_how_to_mend_it(
-    shell: Shell, postgres: Postgres, tmp_path: Path, environ: dict[str, str]
-) -> None:
-    keys = tmp_path / "keys.json"
-    keys.write_text("{}")
-    keys.chmod(0o600)
-    async with postgres.fresh_database(migrated=False) as empty:
-        found = {
-            "run `dashtam migrate`": {"DASHTAM_DATABASE_URL": empty.app_url},
-            "is it running?": {"DASHTAM_DATABASE_URL": "postgresql://a:b@127.0.0.1:1/x"},
-            "is not a setting": {"DASHTAM_NONSENSE": "1"},
-            "keys": {"DASHTAM_KEYRING": str(keys)},
-            "must be the runtime role's": {
-                "DASHTAM_DATABASE_URL": environ["DASHTAM_DATABASE_URL"].replace(
-                    environ["DASHTAM_DATABASE_URL"].partition("@")[0],
-                    postgres.server.superuser_url.partition("@")[0],
-                )
-            },
-            "set DASHTAM_DATABASE_URL": {
-                "DASHTAM_DATABASE_URL": "",
-                "DASHTAM_MIGRATIONS_URL": "",
-                "DASHTAM_MODE": "production",
-            },
-        }
-        for words, more in found.items():
-            said = await shell("doctor", "--data-dir", str(tmp_path / "none"), **more)
-            assert said.code == 1, (words, said)
-            assert "bad " in said.out
-            assert words in said.out, said
-
-
 @pytest.mark.parametrize(
     ("more", "words"),
     [

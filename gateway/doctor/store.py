@@ -1,0 +1,192 @@
+"""The database: that it answers, is ours, is of this version, and that its work gets done."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import asyncpg
+
+from adapters.postgres.pool import AWAY
+from adapters.postgres.relay import KNOWN
+from gateway.doctor import keys
+from gateway.doctor.finding import Finding
+from gateway.migrate import MAJOR_MIN, behind, is_known
+from gateway.settings import Settings
+
+CONNECT_S_MAX = 5.0
+ANSWER_S_MAX = 10.0
+SKEW_MAX = timedelta(seconds=5)
+WAITING_MAX = timedelta(minutes=2)
+DUE_MAX = timedelta(minutes=5)
+COUNT_MAX = 100
+OWNER = "dashtam_owner"
+
+ROLE = """
+SELECT current_user AS name, rolsuper OR rolbypassrls AS mighty,
+    EXISTS (
+        SELECT FROM pg_class WHERE relowner = pg_roles.oid AND relnamespace = 'public'::regnamespace
+    ) OR EXISTS (
+        SELECT FROM pg_namespace WHERE nspowner = pg_roles.oid AND nspname = 'public'
+    ) AS owns,
+    has_schema_privilege('public', 'USAGE') AND NOT EXISTS (
+        SELECT FROM pg_class
+        WHERE relname = 'users' AND relnamespace = 'public'::regnamespace
+            AND NOT has_table_privilege(pg_class.oid, 'SELECT')
+    ) AS reads
+FROM pg_roles WHERE rolname = current_user
+"""
+QUEUE = """
+SELECT count(*) FROM jobs.pgqueuer
+WHERE status = 'queued' AND execute_after < now() - $1::interval
+    OR status = 'picked' AND heartbeat < now() - $1::interval
+"""
+DUE = "SELECT count(*) FROM due_links(now() - $1::interval, $2)"
+EVENTS = "SELECT count(*) FROM waiting_events($1, $2) WHERE at < now() - $3::interval"
+BROKEN = """
+SELECT count(DISTINCT job_id) FROM jobs.pgqueuer_log
+WHERE status IN ('exception', 'failed') AND created > now() - interval '1 day'
+"""
+
+
+async def examined(settings: Settings, *, works: bool) -> AsyncIterator[Finding]:
+    """`works`: a worker should be running."""
+    assert settings.database_url is not None  # noqa: S101 - Settings.read has checked it
+    try:
+        connection = await asyncpg.connect(settings.database_url, timeout=CONNECT_S_MAX)
+    except Exception as error:  # noqa: BLE001 - whatever it is, it is what there is to say
+        yield unreachable(error)
+        return
+    try:
+        async with asyncio.timeout(ANSWER_S_MAX):
+            found = [finding async for finding in _looked(connection, settings, works=works)]
+    except (*AWAY, asyncpg.InterfaceError) as error:
+        found = [Finding("database", f"it went away meanwhile ({type(error).__name__})")]
+    finally:
+        connection.terminate()
+    for finding in found:
+        yield finding
+    if settings.migrations_url not in {None, settings.database_url}:
+        yield await _owner(str(settings.migrations_url))
+
+
+def unreachable(error: Exception) -> Finding:
+    """Why nobody can connect, in words that hold no password."""
+    kind = type(error).__name__
+    match error:
+        case asyncpg.InvalidPasswordError() | asyncpg.InvalidAuthorizationSpecificationError():
+            mend = "it refuses the role or the password that DASHTAM_DATABASE_URL gives"
+        case asyncpg.InvalidCatalogNameError():
+            mend = "there is no database of that name: make it as the README says"
+        case asyncpg.TooManyConnectionsError():
+            mend = "it has no connection left: raise max_connections or lower DASHTAM_DB_*_POOL"
+        case asyncpg.CannotConnectNowError():
+            mend = "it is starting or stopping: look again in a moment"
+        case OSError() | asyncpg.PostgresConnectionError():
+            mend = f"it cannot be reached ({kind}): is it running?"
+        case _:
+            mend = f"nobody can connect ({kind}): mend DASHTAM_DATABASE_URL"
+    return Finding("database", mend)
+
+
+async def _looked(connection: Any, settings: Settings, *, works: bool) -> AsyncIterator[Finding]:
+    yield server_version(connection.get_server_version().major)
+    yield skew(await _ahead(connection))
+    role = await connection.fetchrow(ROLE)
+    mend = _not_the_runtime_role(role)
+    what = f"the role is {role['name']}" if mend else "the runtime role is bound by its policies"
+    yield Finding(what, mend)
+    if not role["reads"]:
+        return
+    try:
+        revision = await connection.fetchval("SELECT version_num FROM alembic_version")
+    except asyncpg.UndefinedTableError:
+        revision = None
+    if behind(revision):
+        yield Finding("migrations", "run `dashtam migrate`")
+        return
+    if is_known(revision):
+        yield Finding("migrations are complete")
+    else:
+        update = "this works, but update: a newer Dashtam has migrated the database"
+        yield Finding(f"the database is at {revision}, unknown here", update, stops=False)
+    if mend is None and (fit := await keys.fitting(connection, settings.keyring)) is not None:
+        yield fit
+    if works and mend is None:
+        async for finding in _work(connection):
+            yield finding
+
+
+def _not_the_runtime_role(role: Any) -> str | None:
+    must = "DASHTAM_DATABASE_URL must be the runtime role's, dashtam_app"
+    if role["mighty"]:
+        return f"{must}, not a superuser's: it sees through row-level security"
+    if role["owns"]:
+        return f"{must}, not the owner's: that is for DASHTAM_MIGRATIONS_URL"
+    return None if role["reads"] else f"{must}: this one may not read our tables"
+
+
+def server_version(major: int) -> Finding:
+    mend = None if major >= MAJOR_MIN else f"PostgreSQL {MAJOR_MIN} or newer is needed: update it"
+    return Finding(f"database answers: PostgreSQL {major}", mend)
+
+
+async def _ahead(connection: Any) -> timedelta:
+    """How far the database's clock is ahead of ours, at most half a round trip off."""
+    before = datetime.now(UTC)
+    theirs: datetime = await connection.fetchval("SELECT clock_timestamp()")
+    return theirs - (before + (datetime.now(UTC) - before) / 2)
+
+
+def skew(ahead: timedelta) -> Finding:
+    """Tokens and limits live for minutes: a clock that is off ends them early, or late."""
+    seconds = abs(ahead.total_seconds())
+    if abs(ahead) <= SKEW_MAX:
+        return Finding("the clocks agree")
+    word = "ahead of" if ahead > timedelta() else "behind"
+    what = f"the database's clock is {seconds:.0f} s {word} this one"
+    return Finding(what, "set both by NTP")
+
+
+async def _work(connection: Any) -> AsyncIterator[Finding]:
+    queued = await connection.fetchval(QUEUE, WAITING_MAX)
+    due = await connection.fetchval(DUE, DUE_MAX, COUNT_MAX)
+    async with connection.transaction():  # the door locks what it shows
+        events = await connection.fetchval(EVENTS, [*KNOWN], COUNT_MAX, WAITING_MAX)
+    late = [
+        f"{count}{'+' if count == COUNT_MAX else ''} {what}"
+        for count, what in (
+            (queued, f"jobs wait for {WAITING_MAX.seconds // 60} minutes and more"),
+            (due, f"links were due {DUE_MAX.seconds // 60} minutes ago"),
+            (events, "events are not relayed"),
+        )
+        if count
+    ]
+    if late:
+        mend = "start `dashtam worker`, or one more: any number of them may run"
+        yield Finding(", ".join(late), mend)
+    else:
+        yield Finding("nothing waits for a worker")
+    if broken := await connection.fetchval(BROKEN):
+        yield Finding(
+            f"{broken} jobs broke in the last day",
+            "look for sync.bug in the worker's log, and report what it says",
+            stops=False,
+        )
+
+
+async def _owner(url: str) -> Finding:
+    try:
+        connection = await asyncpg.connect(url, timeout=CONNECT_S_MAX)
+    except Exception as error:  # noqa: BLE001 - as above
+        said = unreachable(error).mend or ""
+        mend = said.replace("DASHTAM_DATABASE_URL", "DASHTAM_MIGRATIONS_URL")
+        return Finding("database, for migrations", mend)
+    try:
+        role = await connection.fetchrow(ROLE)
+    finally:
+        connection.terminate()
+    if role["name"] == OWNER and role["owns"]:
+        return Finding("the owner can migrate")
+    mend = f"DASHTAM_MIGRATIONS_URL must be {OWNER}'s, who owns the schema public"
+    return Finding(f"migrations would run as {role['name']}", mend)
