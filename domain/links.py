@@ -80,8 +80,9 @@ class ProviderInfo:
 
     @property
     def can_be_pulled(self) -> bool:
-        """Whether it can be asked at any time; a file's provider cannot."""
-        return Capability.FILE_IMPORT not in self.capabilities
+        """Whether it can be asked at any time; a file's provider cannot, nor one without anything
+        to tell."""
+        return bool(self.capabilities) and not self.takes_files
 
     @property
     def takes_files(self) -> bool:

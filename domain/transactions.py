@@ -8,12 +8,16 @@ from typing import NewType, TypeAlias
 from uuid import UUID
 
 from domain.accounts import AccountId
+from domain.errors import InvalidInput
 from domain.links import LinkId
 from domain.money import Money
 from domain.securities import Security
 
 TransactionId = NewType("TransactionId", UUID)
 Day: TypeAlias = date  # in a class whose own field is called date
+
+CATEGORY_MAX = 100  # characters
+NOTES_MAX = 2_000
 
 
 class TransactionType(Enum):
@@ -156,6 +160,26 @@ class Transaction:
 def folded(text: str) -> str:
     """A description without what one source writes in one way today and in another tomorrow."""
     return " ".join(text.split()).casefold()
+
+
+def own_category(said: str | None) -> str | None:
+    """Trimmed; None where the owner says nothing, empty where they say that it has none.
+
+    Raises InvalidInput for over CATEGORY_MAX characters.
+    """
+    return None if said is None else _bounded(said, CATEGORY_MAX, "category")
+
+
+def notes(said: str | None) -> str | None:
+    """Trimmed; None and empty clear. Raises InvalidInput for over NOTES_MAX characters."""
+    return None if said is None else _bounded(said, NOTES_MAX, "notes") or None
+
+
+def _bounded(said: str, most: int, name: str) -> str:
+    kept = said.strip()
+    if len(kept) > most:
+        raise InvalidInput(f"at most {most} characters", field=("input", name))
+    return kept
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,6 +9,7 @@ import strawberry
 import domain.accounts
 import domain.links
 from domain.accounts import AccountGroup, AccountId, AccountType
+from domain.commands import accounts as commands
 from domain.links import LinkId
 from domain.money import Currency
 from domain.queries import accounts as queries
@@ -16,13 +17,16 @@ from domain.queries import links as link_queries
 from schema import ids
 from schema.context import Context, Info
 from schema.edges import edge
-from schema.fields import NOT_GIVEN, described, field, given, optional
+from schema.errors import UserError
+from schema.fields import NOT_GIVEN, described, field, given, optional, said
 from schema.history import BalancePoint, history_edge, latest_edge
 from schema.holdings import HoldingConnection, holdings_of_accounts
 from schema.ids import Node, describes
 from schema.links import Link
 from schema.money import Money
+from schema.payloads import Payload, mutation
 from schema.providers import Provider
+from schema.reconciliation import Reconciliation, reconciliation_edge
 from schema.transactions import TransactionConnection, transactions_of_accounts
 
 strawberry.enum(AccountType, description="What kind of account it is.")
@@ -54,7 +58,7 @@ class Account(Node):
     balance: Money = described("What it is worth to you: a debt is negative.")
     available_balance: Money | None = described("What can be spent or drawn now.")
     credit_limit: Money | None = described("Positive.")
-    as_of: datetime = described("The provider's own time of the balance.")
+    as_of: datetime = described("The provider's own time of the balance, or yours.")
     is_active: bool = described("False once its provider no longer lists it.")
     included_in_net_worth: bool
     link: Link | None = edge(links_of_accounts, of=Link | None)
@@ -62,6 +66,7 @@ class Account(Node):
     transactions: TransactionConnection = edge(transactions_of_accounts, of=TransactionConnection)
     balance_history: list[BalancePoint] = history_edge
     latest_balance: BalancePoint | None = latest_edge
+    reconciliation: Reconciliation = reconciliation_edge
 
     @field(Provider)
     def provider(self: Any, info: Info) -> domain.links.ProviderInfo:
@@ -101,6 +106,21 @@ def chosen(filter: AccountFilter | None) -> domain.accounts.AccountFilter:
     )
 
 
+@strawberry.input(
+    description="What you say of an account; no sync changes it. What is left out stays."
+)
+class UpdateAccountInput:
+    account_id: strawberry.ID
+    nickname: str | None = optional("Your name for it, of 200 characters at most; null clears it.")
+    included_in_net_worth: bool | None = optional("Whether it counts; never null.")
+
+
+@strawberry.type(description="The answer of `updateAccount`.")
+class UpdateAccountPayload:
+    account: Account | None
+    errors: list[UserError]
+
+
 @strawberry.type
 class AccountQuery:
     @field(list[Account], "By name. Inactive ones only where the filter includes them.")
@@ -113,3 +133,31 @@ class AccountQuery:
     async def account(self, info: Info, id: strawberry.ID) -> domain.accounts.Account | None:
         reads, key = info.context.reads, ids.key("Account", id)
         return None if key is None else (await queries.accounts_by_id(reads, [AccountId(key)]))[0]
+
+
+@strawberry.type
+class AccountMutation:
+    @mutation(
+        UpdateAccountPayload,
+        "Name an account, or leave it out of your net worth.",
+        id_at=("input", "accountId"),
+    )
+    async def update_account(self, info: Info, input: UpdateAccountInput) -> Payload:
+        context, id = info.context, named(input.account_id)
+        cmd = commands.UpdateAccount(
+            actor=context.actor,
+            account_id=id,
+            nickname=said(input.nickname),
+            included_in_net_worth=said(input.included_in_net_worth),
+            at=context.now,
+        )
+        await commands.update_account(context.app, cmd)
+        return Payload(account=await account_of(context, id))
+
+
+def named(id: str) -> AccountId:
+    return AccountId(ids.key("Account", id) or ids.ABSENT)
+
+
+async def account_of(context: Context, id: AccountId) -> domain.accounts.Account | None:
+    return (await queries.accounts_by_id(context.reads, [id]))[0]

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, TypeVar
 
@@ -36,7 +36,9 @@ class ClientInfo:
 @dataclass(slots=True, kw_only=True)
 class Context:
     """`viewer` is None signed out. `set_cookie` and `clear_cookie` say what becomes of the
-    session's cookie: the secret to set, also where it only lives on, or that it be removed.
+    session's cookie: the secret to set, also where it only lives on, or that it be removed;
+    `cookies` that the answer can do so. A subscription has one that makes its events, and each
+    event one of its own.
     `turn` is had by who is about to have a long list gone through.
     """
 
@@ -46,6 +48,7 @@ class Context:
     trace_id: str
     snapshot: Callable[[Actor], Reads]
     client: ClientInfo = ClientInfo()
+    cookies: bool = True
     set_cookie: str | None = field(default=None, repr=False)
     clear_cookie: bool = False
     budget: Budget = field(default_factory=Budget)
@@ -88,6 +91,23 @@ class Context:
     def provider(self, slug: str) -> ProviderInfo:
         return links.provider(self.app.providers, slug)
 
+    def fresh(self) -> Reads:
+        """The next snapshot, which whoever asks for it closes. Raises Unauthenticated."""
+        self._open = None
+        return self.reads
+
+    def event(self) -> "Context":
+        """For the event that was just made, in the snapshot that it was found in, if any."""
+        reads, self._open = self._open, None
+        return replace(
+            self,
+            now=self.app.now(),
+            budget=replace(self.budget, histories=asyncio.Lock()),
+            loaders={},
+            turn=asyncio.Lock(),
+            _open=reads,
+        )
+
     async def renew(self) -> None:
         """What is read from here on is read in a snapshot of its own: after a commit."""
         if (reads := self._open) is not None:
@@ -97,6 +117,7 @@ class Context:
 
     async def close(self) -> None:
         self._over = True
+        self.loaders.clear()  # they refer to us
         await self.renew()
 
 

@@ -133,21 +133,26 @@ def run_error(error: RunError, provider: ProviderInfo) -> UserError:
     return kind(code=error.code, message=error.message, field=None, **more)
 
 
-def public(error: GraphQLError, trace_id: str) -> dict[str, Any]:
-    """The last word on a field's error: a refusal by its code, a bug masked and logged."""
-    extensions: dict[str, Any] = {}
-    message = error.message
+def code_of(error: GraphQLError) -> str:
+    """What `public` gives as its code."""
     cause = error.original_error
     if cause is None or isinstance(cause, GraphQLError):
-        extensions["code"] = "BAD_USER_INPUT"  # an argument that does not coerce
-    elif (code := _code(cause)) is not None:
-        extensions["code"] = code
+        return "BAD_USER_INPUT"  # an argument that does not coerce
+    return _code(cause) or "INTERNAL"
+
+
+def public(error: GraphQLError, trace_id: str) -> dict[str, Any]:
+    """The last word on a field's error: a refusal by its code, a bug masked and logged."""
+    extensions: dict[str, Any] = {"code": (code := code_of(error))}
+    message = error.message
+    cause = error.original_error
+    if cause is not None and code == "INTERNAL":
+        message = "internal error"
+        extensions["incident"] = _incident(error, cause, trace_id)
+    elif cause is not None and not isinstance(cause, GraphQLError):
         message = str(cause)
         if isinstance(wait := getattr(cause, "retry_after_s", None), int):
             extensions["retryAfterSeconds"] = wait
-    else:
-        message = "internal error"
-        extensions |= {"code": "INTERNAL", "incident": _incident(error, cause, trace_id)}
     shown: dict[str, Any] = {"message": message[:MESSAGE_MAX]}
     if error.locations:
         shown["locations"] = [{"line": at.line, "column": at.column} for at in error.locations]

@@ -37,6 +37,16 @@ def field(of: Any, description: str | None = None) -> Callable[[F], F]:
     return decorate
 
 
+def subscription(of: Any, description: str) -> Callable[[F], F]:
+    """The same for an asynchronous generator of such values."""
+
+    def decorate(resolver: F) -> F:
+        made = strawberry.subscription(resolver=resolver, graphql_type=of, description=description)
+        return cast("F", made)
+
+    return decorate
+
+
 def described(description: str, *, name: str | None = None) -> Any:
     """A plain attribute; `name` where it is called otherwise in the domain."""
     return strawberry.field(name=name, description=description)

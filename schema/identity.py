@@ -7,6 +7,7 @@ import strawberry
 
 import domain.identity
 from domain.commands import identity as commands
+from domain.errors import InvalidInput
 from domain.identity import Role
 from domain.money import Currency
 from domain.queries import identity as queries
@@ -101,6 +102,10 @@ class IdentityMutation:
     )
     async def sign_in(self, info: Info, input: SignInInput) -> Payload:
         context, client = info.context, info.context.client
+        if input.delivery is TokenDelivery.COOKIE and not context.cookies:
+            raise InvalidInput(
+                "no cookie can be set here: sign in by POST", field=("input", "delivery")
+            )
         actor = await commands.actor_of_email(context.app, input.email, client.ip)
         cmd = commands.SignIn(
             actor=actor,

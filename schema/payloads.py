@@ -13,6 +13,7 @@ from domain.identity import User
 from domain.imports import ImportPreview
 from domain.links import Link
 from domain.sync import SyncRun
+from domain.transactions import Transaction
 from schema.context import Info
 from schema.errors import UserError, log, user_error
 
@@ -36,7 +37,10 @@ class Payload:
     expires_at: None = None
     run: SyncRun | None = None
     runs: Sequence[SyncRun] = ()
+    account: Account | None = None
     accounts: Sequence[Account] = ()
+    transaction: Transaction | None = None
+    deleted_id: strawberry.ID | None = None
     preview: ImportPreview | None = None
 
 

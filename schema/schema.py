@@ -4,20 +4,21 @@ import strawberry
 from graphql import GraphQLSchema
 from strawberry.schema.config import StrawberryConfig
 
-from schema import errors, ids
-from schema.accounts import AccountQuery
+from schema import errors, ids, plain
+from schema.accounts import AccountMutation, AccountQuery
 from schema.context import Info
 from schema.history import HistoryQuery
 from schema.holdings import HoldingQuery
 from schema.identity import IdentityMutation, IdentityQuery
 from schema.imports import ImportMutation
 from schema.links import LinkMutation, LinkQuery
+from schema.manual_accounts import ManualAccountMutation
 from schema.nodes import NodeQuery
 from schema.portfolio import PortfolioQuery
 from schema.providers import ProviderQuery
 from schema.scalars import SCALARS
-from schema.sync import SyncMutation, SyncQuery
-from schema.transactions import TransactionQuery
+from schema.sync import SyncMutation, SyncQuery, SyncSubscription
+from schema.transactions import TransactionMutation, TransactionQuery
 
 
 @strawberry.type(
@@ -43,17 +44,34 @@ class Query(
     description="Every payload has `errors`, empty on success. What a payload shows is read after "
     "the change was committed."
 )
-class Mutation(ImportMutation, SyncMutation, LinkMutation, IdentityMutation):
+class Mutation(
+    ManualAccountMutation,
+    AccountMutation,
+    TransactionMutation,
+    ImportMutation,
+    SyncMutation,
+    LinkMutation,
+    IdentityMutation,
+):
+    pass
+
+
+@strawberry.type(
+    description="What goes on as it happens, over a WebSocket. Each event is of one instant."
+)
+class Subscription(SyncSubscription):
     pass
 
 
 _strawberry = strawberry.Schema(
     Query,
     Mutation,
+    Subscription,
     types=list(errors.TYPES.values()),
     config=StrawberryConfig(info_class=Info, scalar_map=SCALARS),
 )
 schema: GraphQLSchema = _strawberry._schema  # noqa: SLF001 - what graphql-core executes
+plain.install(schema)
 ids.install(schema)
 
 

@@ -1,7 +1,8 @@
 """Sync runs: asking for them, following them, cancelling them."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing
 from datetime import date, datetime
 from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
 from uuid import UUID
@@ -22,7 +23,16 @@ from schema import ids, paging
 from schema.context import Context, Info
 from schema.edges import edge
 from schema.errors import UserError, run_error
-from schema.fields import NOT_GIVEN, After, First, described, field, given, optional
+from schema.fields import (
+    NOT_GIVEN,
+    After,
+    First,
+    described,
+    field,
+    given,
+    optional,
+    subscription,
+)
 from schema.ids import Node, describes
 from schema.paging import Edge, PageInfo
 from schema.payloads import Payload, mutation
@@ -33,6 +43,7 @@ if TYPE_CHECKING:
 ALink: TypeAlias = Annotated["Link", strawberry.lazy("schema.links")]
 
 POLL_S = 0.15
+ROW_WEIGHT = 10  # objects: as much as a quarantined row may hold
 
 strawberry.enum(SyncTrigger, description="Why a run was started.")
 strawberry.enum(
@@ -92,9 +103,10 @@ async def errors_of_runs(
 async def quarantine_of_runs(
     context: Context, runs: Sequence[domain.sync.SyncRun], *, first: First = 100
 ) -> list[Sequence[domain.sync.QuarantinedRow]]:
-    """What it could not understand."""
+    """What it could not understand, in the order in which it came."""
     limit = paging.limit(first)
-    return await queries.quarantine(context.reads, [r.id for r in runs], limit=limit)
+    with context.budget.reserved(limit * len(runs) * (ROW_WEIGHT - 1)):
+        return await queries.quarantine(context.reads, [r.id for r in runs], limit=limit)
 
 
 @strawberry.type(description="One sync or import of one link, from the moment it was asked for.")
@@ -259,6 +271,21 @@ class SyncMutation:
         cmd = commands.ReplayQuarantine(actor=context.actor, run_id=id, at=context.now)
         await commands.replay_quarantine(context.app, cmd)
         return Payload(run=await run_of(context, id))
+
+
+@strawberry.type
+class SyncSubscription:
+    @subscription(
+        SyncRun, "A run as it is, then as it becomes, at most four times a second, to its end."
+    )
+    async def sync_progress(
+        self, info: Info, run_id: strawberry.ID
+    ) -> AsyncGenerator[domain.sync.SyncRun, None]:
+        context, id = info.context, RunId(ids.key("SyncRun", run_id) or ids.ABSENT)
+        stream = queries.progress(id, context.app.movements, context.fresh)
+        async with aclosing(stream) as states:
+            async for run in states:
+                yield run
 
 
 async def run_of(context: Context, id: RunId) -> domain.sync.SyncRun | None:

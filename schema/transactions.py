@@ -11,11 +11,13 @@ import strawberry
 import domain.accounts
 import domain.transactions
 from domain.accounts import AccountId
+from domain.commands import transactions as commands
 from domain.links import LinkId
 from domain.queries import accounts as account_queries
 from domain.queries import transactions as queries
 from domain.queries.transactions import TransactionPage
 from domain.transactions import (
+    TransactionId,
     TransactionKey,
     TransactionOrder,
     TransactionStatus,
@@ -25,11 +27,13 @@ from domain.transactions import (
 from schema import ids, paging
 from schema.context import Context, Info
 from schema.edges import edge
-from schema.fields import NOT_GIVEN, After, First, described, field, given, optional
+from schema.errors import UserError
+from schema.fields import NOT_GIVEN, After, First, described, field, given, optional, said
 from schema.holdings import Security
 from schema.ids import Node, describes
 from schema.money import Money
 from schema.paging import Edge, PageInfo
+from schema.payloads import Payload, mutation
 from schema.scalars import DAY, DECIMAL
 
 if TYPE_CHECKING:
@@ -190,6 +194,23 @@ async def transactions_of_accounts(
     )
 
 
+@strawberry.input(
+    description="What you say of a transaction; no sync changes it. What is left out stays."
+)
+class UpdateTransactionInput:
+    transaction_id: strawberry.ID
+    category: str | None = optional(
+        "Of 100 characters at most; null goes back to the provider's, an empty one says: none."
+    )
+    notes: str | None = optional("Of 2,000 characters at most; null clears them.")
+
+
+@strawberry.type(description="The answer of `updateTransaction`.")
+class UpdateTransactionPayload:
+    transaction: Transaction | None
+    errors: list[UserError]
+
+
 @strawberry.type
 class TransactionQuery:
     @field(TransactionConnection, "What happened in all accounts, the latest first by default.")
@@ -206,3 +227,25 @@ class TransactionQuery:
         return info.context.paid(
             await queries.transactions(reads, chosen(filter), order_by, limit=limit, after=begin)
         )
+
+
+@strawberry.type
+class TransactionMutation:
+    @mutation(
+        UpdateTransactionPayload,
+        "Give a transaction your own category, and notes.",
+        id_at=("input", "transactionId"),
+    )
+    async def update_transaction(self, info: Info, input: UpdateTransactionInput) -> Payload:
+        context = info.context
+        id = TransactionId(ids.key("Transaction", input.transaction_id) or ids.ABSENT)
+        cmd = commands.UpdateTransaction(
+            actor=context.actor,
+            transaction_id=id,
+            category=said(input.category),
+            notes=said(input.notes),
+            at=context.now,
+        )
+        await commands.update_transaction(context.app, cmd)
+        found = await queries.transactions_by_id(context.reads, [id])
+        return Payload(transaction=found[0])

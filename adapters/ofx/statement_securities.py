@@ -188,6 +188,9 @@ def joined(holdings: Iterable[ReceivedHolding]) -> list[ReceivedHolding]:
             before,
             quantity=EXACT.add(before.quantity, holding.quantity),
             market_value=before.market_value + holding.market_value,
+            market_price=before.market_price
+            if before.market_price == holding.market_price
+            else None,
             as_of=max(before.as_of, holding.as_of),
         )
     return list(found.values())

@@ -214,9 +214,12 @@ class _Translation:
         kind, mask = _type_of(statement), mask_of(number)
         balance = self._balance(statement, of, held, key)
         available = statement.available_balance
-        cash = None if available is None else available.amount
-        if statement.investment_balances is not None:
-            cash = statement.investment_balances.available_cash
+        can_be_spent = None if available is None else available.amount
+        cash = None
+        if (parts := statement.investment_balances) is not None:
+            can_be_spent = cash = parts.available_cash
+            if cash is not None:
+                cash = EXACT.add(cash, parts.margin or Decimal(0))
         label = _LABELS.get(kind) or kind.value.replace("_", " ").capitalize()
         return ReceivedAccount(
             key=key,
@@ -228,7 +231,10 @@ class _Translation:
             as_of=as_of,
             number=number,
             mask=mask,
-            available_balance=None if cash is None else Money(storable(cash, "AVAILBAL"), of),
+            available_balance=None
+            if can_be_spent is None
+            else Money(storable(can_be_spent, "AVAILBAL"), of),
+            cash=None if cash is None else Money(storable(cash, "AVAILCASH"), of),
         )
 
     def _balance(

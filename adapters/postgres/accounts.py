@@ -1,9 +1,9 @@
 """Accounts, and which links feed them by which names."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from uuid import UUID
 
-from sqlalchemy import ARRAY, Uuid, bindparam, func, select, text
+from sqlalchemy import ARRAY, Uuid, bindparam, func, select, text, true
 
 from adapters.postgres import tables as t
 from adapters.postgres.values import amount, money
@@ -32,20 +32,29 @@ ACCOUNT = select(*(c for c in t.accounts.c if c.name not in HIDDEN), LINK_IDS).w
 )
 ONE = ACCOUNT.where(t.accounts.c.id == bindparam("id"))
 BY_ID = ACCOUNT.where(among(t.accounts.c.id, "ids"))
+COUNT = text("SELECT count(*) AS n FROM accounts WHERE user_id = :me AND provider_slug = :slug")
 NAMES = t.link_accounts.alias("names")
+# LIMIT keeps the planner at one look into an index for each name: of new tables it thinks that
+# comparing each with each is cheaper.
+NAMED = ACCOUNT.where(t.accounts.c.id == NAMES.c.account_id).limit(1).lateral("named")
 BY_KEY = (
-    ACCOUNT.join(NAMES, (NAMES.c.user_id == ME) & (NAMES.c.account_id == t.accounts.c.id))
-    .where(NAMES.c.link_id == bindparam("link"))
-    .add_columns(NAMES.c.key)
+    select(NAMES.c.key, *NAMED.c)
+    .join(NAMED, true())
+    .where(NAMES.c.user_id == ME, NAMES.c.link_id == bindparam("link"))
 )
+OF_KEYS = BY_KEY.where(among(NAMES.c.key, "keys"))
 BY_FINGERPRINT = ACCOUNT.where(among(t.accounts.c.fingerprint, "fingerprints"))
 # A sealed number is never twice the same, so it is written only with what it belongs to.
 IDENTIFY = text("""
-UPDATE accounts SET fingerprint = :fingerprint, sealed_number = :sealed
-WHERE user_id = :me AND id = :id AND (fingerprint IS DISTINCT FROM :fingerprint
-    OR (sealed_number IS NULL AND CAST(:sealed AS bytea) IS NOT NULL))""")
+UPDATE accounts SET fingerprint = given.fingerprint, sealed_number = given.sealed
+FROM unnest(CAST(:ids AS uuid[]), CAST(:fingerprints AS text[]), CAST(:sealed AS bytea[]))
+    AS given (id, fingerprint, sealed)
+WHERE accounts.user_id = :me AND accounts.id = given.id
+    AND (accounts.fingerprint IS DISTINCT FROM given.fingerprint
+        OR (accounts.sealed_number IS NULL AND given.sealed IS NOT NULL))""")
 NAME = text("""
-INSERT INTO link_accounts (user_id, link_id, key, account_id) VALUES (:me, :link, :key, :account)
+INSERT INTO link_accounts (user_id, link_id, key, account_id)
+SELECT :me, :link, given.* FROM unnest(CAST(:keys AS text[]), CAST(:accounts AS uuid[])) AS given
 ON CONFLICT (user_id, link_id, key) DO UPDATE SET account_id = EXCLUDED.account_id
 WHERE link_accounts.account_id <> EXCLUDED.account_id""")
 UNLINK = text("""
@@ -92,8 +101,17 @@ class Accounts:
     async def by_id(self, ids: Sequence[AccountId]) -> Sequence[Account]:
         return [account_of(row) for row in await self._db.rows(BY_ID, ids=ids)]
 
-    async def by_key(self, link_id: LinkId) -> Mapping[str, Account]:
-        rows = await self._db.rows(BY_KEY, link=link_id)
+    async def count(self, provider_slug: str) -> int:
+        [row] = await self._db.rows(COUNT, slug=provider_slug)
+        return int(row["n"])
+
+    async def by_key(
+        self, link_id: LinkId, keys: Collection[str] | None = None
+    ) -> Mapping[str, Account]:
+        if keys is None:
+            rows = await self._db.rows(BY_KEY, link=link_id)
+        else:
+            rows = await self._db.rows(OF_KEYS, link=link_id, keys=sorted(keys))
         return {row["key"]: account_of(row) for row in rows}
 
     async def by_fingerprint(self, fingerprints: Sequence[str]) -> Mapping[str, Account]:
@@ -103,14 +121,16 @@ class Accounts:
     async def write(self, merge: Merge[Account]) -> None:
         await self._db.write(t.accounts, merge, account_values)
 
-    async def identify(
-        self, id: AccountId, *, fingerprint: str, sealed_number: bytes | None
-    ) -> None:
-        await self._db.run(IDENTIFY, id=id, fingerprint=fingerprint, sealed=sealed_number)
+    async def identify(self, marks: Mapping[AccountId, tuple[str, bytes | None]]) -> None:
+        if marks:
+            fingerprints, sealed = zip(*marks.values(), strict=True)
+            given = {"ids": list(marks), "fingerprints": fingerprints, "sealed": sealed}
+            await self._db.run(IDENTIFY, **given)
 
     async def name(self, link_id: LinkId, keys: Mapping[str, AccountId]) -> None:
-        rows = [{"link": link_id, "key": key, "account": id} for key, id in keys.items()]
-        await self._db.run_each(NAME, rows)
+        if keys:
+            given = {"keys": list(keys), "accounts": list(keys.values())}
+            await self._db.run(NAME, link=link_id, **given)
 
     async def unlink(self, link_id: LinkId) -> None:
         """Accounts that other links feed too are handed over to them."""
@@ -147,6 +167,7 @@ def account_of(row: Row) -> Account:
         mask=row["mask"],
         available_balance=money(row["available_balance"], currency),
         credit_limit=money(row["credit_limit"], currency),
+        cash_balance=money(row["cash_balance"], currency),
         is_active=row["is_active"],
         included_in_net_worth=row["included_in_net_worth"],
         data_version=row["data_version"],
@@ -169,6 +190,7 @@ def account_values(account: Account) -> Values:
         "mask": account.mask,
         "available_balance": amount(account.available_balance, currency),
         "credit_limit": amount(account.credit_limit, currency),
+        "cash_balance": amount(account.cash_balance, currency),
         "is_active": account.is_active,
         "included_in_net_worth": account.included_in_net_worth,
     }

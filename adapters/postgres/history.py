@@ -22,6 +22,9 @@ SELECT s.* FROM unnest(CAST(:accounts AS uuid[])) AS parent (account_id) CROSS J
     ORDER BY at DESC LIMIT 1
 ) AS s""")
 ADD = insert(b.balance_snapshots).on_conflict_do_nothing().returning(b.balance_snapshots.c.id)
+RESTATED = text("""
+DELETE FROM balance_snapshots
+WHERE user_id = :me AND account_id = :account AND at = :at AND balance <> :balance""")
 DAYS = text("""
 SELECT DISTINCT account_id, CAST(at AT TIME ZONE 'UTC' AS date) AS day FROM balance_snapshots
 WHERE user_id = :me AND account_id = ANY (CAST(:accounts AS uuid[]))
@@ -56,6 +59,12 @@ class History:
     async def add(self, snapshots: Sequence[BalanceSnapshot], *, run_id: RunId | None) -> int:
         own = {"user_id": self._db.user_id, "run_id": run_id}
         return await self._db.added(ADD, [{**own, **_values(s)} for s in snapshots])
+
+    async def restate(self, snapshot: BalanceSnapshot) -> bool:
+        given = _values(snapshot)
+        which = {name: given[name] for name in ("at", "balance")}
+        await self._db.run(RESTATED, account=snapshot.account_id, **which)
+        return await self.add([snapshot], run_id=None) > 0
 
     async def days(
         self, accounts: Sequence[AccountId], since: date, until: date

@@ -89,6 +89,7 @@ WITH taken AS (
 INSERT INTO import_changes (user_id, run_id, seq, kind, row_id, before, version)
 OVERRIDING SYSTEM VALUE SELECT taken.*, CAST(:version AS bigint) FROM taken""")
 CONFIRMED: Values = {}  # instead of what was there before
+NOT_KEPT_ONCE: Values = {"cash_balance": None}  # columns of accounts that older images lack
 TABLES = {"account": t.accounts, "holding": t.holdings, "transaction": t.transactions}
 VERSIONS = {
     kind: select(table.c.id, table.c.data_version).where(
@@ -251,7 +252,8 @@ def _value(kind: Any, value: Any) -> Any:
 
 def _entity(kind: str, row: dict[str, Any], securities: Mapping[UUID, Security]) -> Entity:
     if kind == "account":
-        return account_of({**row, "link_ids": [UUID(id) for id in row["link_ids"]]})
+        links = [UUID(id) for id in row["link_ids"]]
+        return account_of({**NOT_KEPT_ONCE, **row, "link_ids": links})
     security = securities.get(row["security_id"])
     if kind == "transaction":
         return transaction_of(row, security)

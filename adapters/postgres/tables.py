@@ -154,6 +154,7 @@ accounts = Table(
     number("balance", null=False),
     number("available_balance"),
     number("credit_limit"),
+    number("cash_balance"),
     instant("as_of", null=False),
     Column("is_active", Boolean(), nullable=False, server_default=TRUE),
     Column("included_in_net_worth", Boolean(), nullable=False, server_default=TRUE),

@@ -3,13 +3,14 @@
 from collections.abc import Collection, Mapping, Sequence
 from datetime import date
 
-from sqlalchemy import RowMapping, select, text
+from sqlalchemy import RowMapping, bindparam, select, text
 
 from adapters.postgres import tables as t
-from adapters.postgres.securities import BESIDE, security_of
+from adapters.postgres.securities import BESIDE, securities_by_id, security_of
 from adapters.postgres.values import money
-from adapters.postgres.writing import ME, Row, Values, Writing, among
+from adapters.postgres.writing import ME, Row, Values, Writing, among, locked
 from domain.accounts import AccountId
+from domain.errors import NotFound
 from domain.links import LinkId
 from domain.merging import Merge, StoredTransactions, TransactionMerge
 from domain.money import Currency, Money
@@ -33,16 +34,21 @@ TRANSACTIONS = (
     )
     .where(t.transactions.c.user_id == ME)
 )
+ONE = TRANSACTIONS.where(t.transactions.c.id == bindparam("id"))
 BY_ID = TRANSACTIONS.where(among(t.transactions.c.id, "ids")).order_by(t.transactions.c.id)
 # LIMIT and OFFSET keep the planner at one look into an index for each row: what it thinks of
 # tables that have just been filled would cost a hundred times that.
-KEYED = text("""
-SELECT asked.account_id, asked.key, named.transaction_id
+KEYED = text(f"""
+SELECT asked.account_id AS asked_account_id, asked.key AS asked_key, found.*
 FROM unnest(CAST(:accounts AS uuid[]), CAST(:keys AS text[])) AS asked (account_id, key)
 CROSS JOIN LATERAL (
     SELECT k.transaction_id FROM transaction_keys k WHERE k.user_id = :me AND k.link_id = :link
         AND k.account_id = asked.account_id AND k.key = asked.key LIMIT 1
-) AS named""")
+) AS named
+CROSS JOIN LATERAL (
+    SELECT {", ".join(c.name for c in COLUMNS)} FROM transactions t
+    WHERE t.user_id = :me AND t.id = named.transaction_id LIMIT 1
+) AS found""")
 # Whether it is removed is asked of the row; what is gone at one source may not be at the other.
 OTHERS = TRANSACTIONS.where(
     text(
@@ -81,6 +87,12 @@ class Transactions:
     def __init__(self, db: Writing) -> None:
         self._db = db
 
+    async def get(self, id: TransactionId, *, lock: bool = False) -> Transaction:
+        row = await self._db.row(locked(ONE, of=t.transactions) if lock else ONE, id=id)
+        if row is None:
+            raise NotFound("no such transaction")
+        return _beside(row)
+
     async def stored(
         self,
         link_id: LinkId,
@@ -93,12 +105,7 @@ class Transactions:
         if not keys:
             return StoredTransactions(by_key={})
         accounts = [account for account, _ in keys]
-        named = await self._db.rows(
-            KEYED, link=link_id, accounts=accounts, keys=[key for _, key in keys]
-        )
-        ids = [row["transaction_id"] for row in named]
-        found = {row["id"]: _beside(row) for row in await self._db.rows(BY_ID, ids=ids)}
-        by_key = {(r["account_id"], r["key"]): found[r["transaction_id"]] for r in named}
+        by_key = await self._keyed(link_id, accounts, [key for _, key in keys])
         if days is None or all(key in by_key for key in keys):
             return StoredTransactions(by_key=by_key)
         where = {"accounts": sorted(set(accounts)), "first": days[0], "last": days[1]}
@@ -116,6 +123,19 @@ class Transactions:
             unnamed=[_beside(row) for row in unnamed],
         )
 
+    async def _keyed(
+        self, link_id: LinkId, accounts: Sequence[AccountId], keys: Sequence[str]
+    ) -> Mapping[tuple[AccountId, str], Transaction]:
+        rows = await self._db.rows(KEYED, link=link_id, accounts=accounts, keys=keys)
+        ids = (row["security_id"] for row in rows if row["security_id"] is not None)
+        securities = await securities_by_id(self._db, ids)
+        return {
+            (row["asked_account_id"], row["asked_key"]): transaction_of(
+                row, securities.get(row["security_id"])
+            )
+            for row in rows
+        }
+
     async def write(self, merge: Merge[Transaction]) -> None:
         await self._db.write(t.transactions, merge, transaction_values)
 
@@ -123,7 +143,8 @@ class Transactions:
         if merge.named:
             accounts, keys = zip(*merge.named, strict=True)
             ids = list(merge.named.values())
-            await self._db.run(NAME, link=link_id, accounts=accounts, keys=keys, transactions=ids)
+            given = {"accounts": accounts, "keys": keys, "transactions": ids}
+            await self._db.add_all(NAME, len(ids), link=link_id, **given)
 
     async def delete(self, ids: Sequence[TransactionId]) -> None:
         await self._db.bury(t.transactions, "transaction", ids)

@@ -4,6 +4,7 @@ from collections.abc import Collection
 
 from adapters.providers.file import ANY, CHASE, FileProvider
 from adapters.providers.kit import Timing
+from adapters.providers.manual import ManualAccounts
 from adapters.providers.sandbox import Sandbox
 from domain.ports import Provider, ReadStatement
 
@@ -20,5 +21,6 @@ def providers(
         Sandbox(timing=timing, latency_s=sandbox_latency_s),
         FileProvider(ANY, read_statement),
         FileProvider(CHASE, read_statement),
+        ManualAccounts(),
     ]
     return {p.info.slug: p for p in made if enabled is None or p.info.slug in enabled}

@@ -1,6 +1,6 @@
 """What an account was worth and when: snapshots of the balances that a page tells."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from datetime import UTC, date
 
 from domain.accounts import Account, AccountGroup, AccountId
@@ -23,7 +23,7 @@ async def snapshot_balances(
     of the account by now is newer.
     """
     told = [(a, r, r.balance) for a, r in received if r.balance is not None]
-    _tell(s, merge, {account.id for account, *_ in told})
+    tell_balances(s.record, merge, {account.id for account, *_ in told}, run=str(s.run.id))
     if s.is_file:
         snapshots = [
             BalanceSnapshot(
@@ -73,7 +73,13 @@ def _moved(merge: Merge[Account]) -> list[Account]:
     return [a for a in merge.updated if a.balance != before[a.id]]
 
 
-def _tell(s: Storing, merge: Merge[Account], stated: Collection[AccountId]) -> None:
+def tell_balances(
+    record: Callable[..., None],
+    merge: Merge[Account],
+    stated: Collection[AccountId],
+    **cause: str,
+) -> None:
+    """Record which balances have moved, and by what `cause` the net worth has."""
     before = {a.id: a.balance for a in merge.before}
     moved = [*(a for a in merge.created if a.id in stated), *_moved(merge)]
     for account in moved:
@@ -81,10 +87,10 @@ def _tell(s: Storing, merge: Merge[Account], stated: Collection[AccountId]) -> N
         if account.id in before:
             previous = before[account.id]
             facts["previous"] = f"{previous.amount:f} {previous.currency}"
-        s.record(EventName.BALANCE_CHANGED, account=str(account.id), **facts)
+        record(EventName.BALANCE_CHANGED, account=str(account.id), **facts)
     lost = [a for a in merge.removed if a.included_in_net_worth]
     if lost or any(a.included_in_net_worth for a in moved):
-        s.record(EventName.NETWORTH_CHANGED, run=str(s.run.id))
+        record(EventName.NETWORTH_CHANGED, **cause)
 
 
 async def snapshot_holdings(

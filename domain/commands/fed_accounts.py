@@ -42,9 +42,13 @@ async def store_accounts(s: Storing, done: Stored) -> None:
         await _deactivate(s, merge)
     await s.work.accounts.write(merge)
     await s.work.accounts.name(s.link.id, names)
-    for account, received in stored:
-        if s.kept_key(received.key) in names:
-            await _identify(s, received, account.id, found[received.key].mark)
+    await s.work.accounts.identify(
+        {
+            account.id: (found[received.key].mark, _sealed_number(s, received, account.id))
+            for account, received in stored
+            if s.kept_key(received.key) in names
+        }
+    )
     await s.remember(merge)
     await snapshot_balances(s, merge, stored)
     done.add(SyncScope.ACCOUNTS, None, replace(merge.counts, created=0))
@@ -152,9 +156,8 @@ def _mark(app: App, link: Link, received: ReceivedAccount, name: str) -> str:
     return app.vault.fingerprint(text, context=b"account|" + link.user_id.bytes)
 
 
-async def _identify(s: Storing, received: ReceivedAccount, id: AccountId, mark: str) -> None:
-    sealed = None
-    if received.number:
-        context = b"number|" + s.link.user_id.bytes + id.bytes
-        sealed = s.app.vault.seal(received.number.encode(), context=context)
-    await s.work.accounts.identify(id, fingerprint=mark, sealed_number=sealed)
+def _sealed_number(s: Storing, received: ReceivedAccount, id: AccountId) -> bytes | None:
+    if not received.number:
+        return None
+    context = b"number|" + s.link.user_id.bytes + id.bytes
+    return s.app.vault.seal(received.number.encode(), context=context)

@@ -3,7 +3,7 @@
 import asyncio
 import hashlib
 from collections import defaultdict
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime
@@ -52,8 +52,14 @@ NAME_MAX = 255
 FILE = ("input", "file")
 
 
+def _nobody(_: RunId) -> None:
+    """Nobody follows it."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ImportStatement:
+    """`queued` is told of the run once it is committed, before it is begun."""
+
     actor: Actor
     provider_slug: str
     file: bytes = field(repr=False)
@@ -61,6 +67,7 @@ class ImportStatement:
     alias: str | None
     dry_run: bool
     at: datetime
+    queued: Callable[[RunId], None] = _nobody
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,6 +98,7 @@ async def import_statement(app: App, cmd: ImportStatement) -> Imported:
         await work.users.get(lock=True)
         link = await _free_link(app, work, cmd, statement, said_alias)
         run = await _queue(app, work, cmd, link)
+    cmd.queued(run.id)
     if len(cmd.file) > IN_REQUEST_BYTES_MAX:
         return Imported(run=run)
     done = await run_sync(app, RunSync(actor=cmd.actor, run_id=run.id, worker=new_id(), at=cmd.at))

@@ -54,8 +54,8 @@ async def store_page(
     The same page again writes nothing. `again`: the page is of rows in quarantine, where what
     still has no place stays.
     """
-    accounts = dict(await work.accounts.by_key(link.id))
-    storing = Storing(app, work, link, run, page, at, accounts, list(page.unreadable))
+    storing = Storing(app, work, link, run, page, at, list(page.unreadable))
+    storing.accounts.update(await work.accounts.by_key(link.id, storing.named()))
     stored = Stored()
     if page.accounts or page.accounts_complete:
         await store_accounts(storing, stored)
@@ -184,10 +184,12 @@ def _by_account(
 
 
 async def _quarantine(s: Storing, done: Stored) -> None:
+    """In the order in which they came, which ids of one millisecond do not have by themselves."""
+    ids = sorted(new_id() for _ in s.lost)
     await s.work.runs.quarantine(
         [
             QuarantinedRow(
-                id=new_id(),
+                id=id,
                 run_id=s.run.id,
                 kind=row.scope,
                 reason=row.reason,
@@ -195,7 +197,7 @@ async def _quarantine(s: Storing, done: Stored) -> None:
                 line=row.line,
                 account_key=row.account_key and s.kept_key(row.account_key),
             )
-            for row in s.lost
+            for id, row in zip(ids, s.lost, strict=True)
         ]
     )
     for row in s.lost:

@@ -59,7 +59,7 @@ class Stored:
 
 @dataclass(slots=True)
 class Storing:
-    """What a page is stored for, and the link's accounts by the key that we keep.
+    """What a page is stored for, and the accounts that it names by the key that we keep.
 
     What a page calls an account goes through `kept_key` or `account`.
     """
@@ -70,8 +70,8 @@ class Storing:
     run: SyncRun
     page: Page
     at: datetime
-    accounts: dict[str, Account]
     lost: list[Unreadable]
+    accounts: dict[str, Account] = field(default_factory=dict)
     _live: frozenset[LinkId] | None = field(default=None)
     _kept_keys: dict[str, str] = field(default_factory=dict)
 
@@ -106,6 +106,17 @@ class Storing:
             for account, at in given
             if account.link_id in live or (account.id in latest and latest[account.id].at > at)
         }
+
+    def named(self) -> set[str] | None:
+        """The keys that we keep of the page's accounts; None where it lists those of the link."""
+        page = self.page
+        if page.accounts or page.accounts_complete:
+            return None
+        rows: list[OfAccount] = [*page.holdings, *page.transactions, *page.balances]
+        keys = {row.account_key for row in rows}
+        keys |= {row.account_key for row in page.unreadable if row.account_key is not None}
+        keys |= {key for key, _ in (*page.removed, *(page.all_keys or ()))}
+        return {self.kept_key(key) for key in (*keys, *page.holdings_complete, *page.stated_at)}
 
     def kept_key(self, key: str) -> str:
         """What is kept of a page's key: itself, or of a file its hash."""

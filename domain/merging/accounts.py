@@ -42,6 +42,7 @@ def merge_account(
             mask=mask,
             available_balance=received.available_balance,
             credit_limit=received.credit_limit,
+            cash_balance=received.cash,
         )
         merge.meet(None, account)
         return account
@@ -59,6 +60,7 @@ def merge_account(
             mask=mask or stored.mask,
             available_balance=received.available_balance,
             credit_limit=received.credit_limit,
+            cash_balance=received.cash,
         )
         if account != stored:
             account = replace(account, as_of=received.as_of)

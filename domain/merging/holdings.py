@@ -77,6 +77,7 @@ def _holding(
 ) -> Holding:
     first = rows[0]
     average_price, cost_basis = first.average_price, first.cost_basis
+    prices = {r.market_price for r in rows}
     if len(rows) > 1:
         average_price = None
         cost_basis = _sum([r.cost_basis for r in rows])
@@ -87,7 +88,7 @@ def _holding(
         quantity=exact_sum(r.quantity for r in rows),
         market_value=_total([r.market_value for r in rows]),
         as_of=before.as_of if before else first.as_of,
-        market_price=first.market_price,
+        market_price=first.market_price if len(prices) == 1 else None,  # not that of all of it
         average_price=average_price,
         cost_basis=cost_basis,
         data_version=before.data_version if before else 0,

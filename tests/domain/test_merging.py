@@ -194,6 +194,15 @@ def test_lots_of_one_position_are_added_up_and_all_are_counted() -> None:
     assert merge.counts.received == 2
 
 
+@pytest.mark.parametrize(("second", "of_all"), [("10.00", "10.00"), ("10.05", None)])
+def test_lots_have_one_price_only_where_it_is_the_same(second: str, of_all: str | None) -> None:
+    lots = [received_holding(market_price=money(price)) for price in ("10.00", second)]
+
+    [held] = holdings_of([], lots).created
+
+    assert held.market_price == (None if of_all is None else money(of_all))
+
+
 def test_a_lot_in_another_currency_than_its_security_is_odd() -> None:
     lots = [
         received_holding(market_value=money("9", "EUR")),

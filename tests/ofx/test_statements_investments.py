@@ -152,6 +152,10 @@ def test_a_fund_listed_once_for_each_source_of_money_is_one_holding() -> None:
 
     [holding] = statement.holdings
     assert [holding.quantity, holding.market_value.amount] == [dec("20"), dec("400")]
+    assert holding.market_price is not None
+    other = positions.replace("<UNITPRICE>20", "<UNITPRICE>21", 1)
+    [mixed] = statement_of(a_broker_file(positions=other)).holdings
+    assert (mixed.quantity, mixed.market_price) == (dec("20"), None)  # it is not that of all
     assert statement.accounts[0].type is AccountType.TRADITIONAL_401K
 
 
@@ -162,15 +166,15 @@ NET_WORTH = (
 
 
 @pytest.mark.parametrize(
-    ("balances", "balance"),
+    ("balances", "balance", "cash"),
     [
-        ("<INVBAL><AVAILCASH>500<MARGINBALANCE>-120<SHORTBALANCE>0</INVBAL>", "2380"),
-        (NET_WORTH, "2500.01"),
-        ("", "2000"),
+        ("<INVBAL><AVAILCASH>500<MARGINBALANCE>-120<SHORTBALANCE>0</INVBAL>", "2380", "380"),
+        (NET_WORTH, "2500.01", "500"),
+        ("", "2000", None),
     ],
 )  # fmt: skip
 def test_an_investment_account_is_worth_its_reported_total_or_its_parts(
-    balances: str, balance: str
+    balances: str, balance: str, cash: str | None
 ) -> None:
     positions = a_position("POSSTOCK", "<POSTYPE>LONG<UNITS>10<UNITPRICE>200<MKTVAL>2000")
     [account] = statement_of(
@@ -178,6 +182,7 @@ def test_an_investment_account_is_worth_its_reported_total_or_its_parts(
     ).accounts
 
     assert stated(account).amount == dec(balance)
+    assert account.cash == (None if cash is None else Money(dec(cash), Currency("USD")))
     assert account.type is AccountType.BROKERAGE
     assert account.as_of == datetime(2026, 1, 10, 21, tzinfo=UTC)
 

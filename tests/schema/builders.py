@@ -165,6 +165,13 @@ SANDBOX = ProviderInfo(
         CredentialField(name="scenario", label="Scenario", secret=False, required=False),
     ),
 )
+MANUAL_ACCOUNTS = ProviderInfo(
+    slug="manual",
+    name="Manual",
+    category=ProviderCategory.OTHER,
+    auth_methods=(AuthMethod.NONE,),
+    capabilities=(),
+)
 FILE = ProviderInfo(
     slug="file",
     name="Any statement",

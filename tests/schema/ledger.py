@@ -4,16 +4,18 @@ import asyncio
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
-from datetime import datetime
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
 from typing import Any, TypeVar
 
 from domain.accounts import Account, AccountId, in_order
-from domain.history import BalanceSnapshot
+from domain.history import BalanceSnapshot, SnapshotSource
 from domain.holdings import Holding, HoldingFilter, HoldingId, HoldingKey
 from domain.identity import User
 from domain.links import Link, LinkId
 from domain.queries.holdings import key_of
 from domain.queries.transactions import key_of as transaction_key
+from domain.reconciliation import Balances, DayBalance
 from domain.securities import Security, SecurityId
 from domain.sync import QuarantinedRow, RunId, SyncRun
 from domain.transactions import (
@@ -22,6 +24,7 @@ from domain.transactions import (
     TransactionId,
     TransactionKey,
     TransactionOrder,
+    TransactionStatus,
 )
 
 T = TypeVar("T")
@@ -178,6 +181,13 @@ class LedgerReads:
         rows = _by_time((await self._send("latest_snapshots")).snapshots, accounts)
         return [s for id in accounts for s in [r for r in rows if r.account_id == id][-count:]]
 
+    async def balances_and_transactions(
+        self, accounts: Sequence[AccountId]
+    ) -> Mapping[AccountId, Balances]:
+        ledger = await self._send("balances_and_transactions")
+        found = {a.id: _balances(ledger, a) for a in ledger.accounts if a.id in accounts}
+        return {id: balances for id, balances in found.items() if balances.days}
+
     async def runs_by_id(self, ids: Sequence[RunId]) -> Sequence[SyncRun]:
         return [r for r in (await self._send("runs_by_id")).runs if r.id in ids]
 
@@ -201,6 +211,45 @@ class LedgerReads:
 
     async def close(self) -> None:
         self.closed = True
+
+
+def _balances(ledger: Ledger, account: Account) -> Balances:
+    """Of days that a provider or a statement says; none is left out for what it follows from."""
+    settled = [
+        t
+        for t in ledger.transactions
+        if t.account_id == account.id
+        and t.status is TransactionStatus.SETTLED
+        and t.removed_at is None
+    ]
+    if not settled:
+        return Balances()
+    ours = [t for t in settled if t.amount.currency == account.currency]
+
+    def up_to(day: date) -> Decimal:
+        return sum((t.amount.amount for t in ours if t.date <= day), Decimal(0))
+
+    stated = (SnapshotSource.BACKFILL, SnapshotSource.FILE_IMPORT)
+    begun = min(t.date for t in settled) - timedelta(days=1)
+    known = [
+        (s.at.astimezone(UTC).date(), s.balance, s.source is SnapshotSource.BACKFILL)
+        for s in _by_time(ledger.snapshots, [account.id])
+        if s.source in stated and s.at.astimezone(UTC).date() >= begun
+    ]
+    known.append((account.as_of.astimezone(UTC).date(), account.balance, False))
+    known.sort(key=lambda one: one[0])
+    around = (0, -1, 1)
+    return Balances(
+        days=[
+            DayBalance(
+                day=day,
+                balance=balance,
+                entered=tuple(up_to(day + timedelta(days=n)) for n in around[: 1 if sure else 3]),
+            )
+            for day, balance, sure in known
+        ],
+        foreign=len(settled) - len(ours),
+    )
 
 
 def _held(

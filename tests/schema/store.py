@@ -1,7 +1,7 @@
 """A store in memory: a unit of work changes a copy, and a clean exit puts it in place."""
 
 from collections import Counter
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -11,12 +11,15 @@ from typing import Any, cast
 from domain.accounts import Account, AccountId
 from domain.errors import NotFound
 from domain.events import Event
+from domain.history import BalanceSnapshot
 from domain.identity import Actor, Session, SessionId, User, UserId
 from domain.imports import ImportFile
 from domain.links import Link, LinkId, LinkStatus
+from domain.merging import Merge
 from domain.ports import Attempt, KnownUser, Limit, LiveSession, Verdict
 from domain.storage import Change, Work
 from domain.sync import QuarantinedRow, RunId, SyncRun, SyncStatus, SyncTrigger
+from domain.transactions import Transaction, TransactionId
 from tests.schema.ledger import Ledger
 
 
@@ -76,6 +79,7 @@ class _Work:
         self.jobs: list[str] = []
         self.users, self.sessions = _Users(ledger), _Sessions(sessions, spent)
         self.links, self.accounts, self.runs = _Links(ledger), _Accounts(ledger), _Runs(ledger)
+        self.transactions, self.history = _Transactions(ledger), _History(ledger)
         self.imports = _Imports()
 
     def record(self, event: Event) -> None:
@@ -163,8 +167,53 @@ class _Accounts:
                 return account
         raise NotFound("no such account")
 
-    async def by_key(self, link_id: LinkId) -> Mapping[str, Account]:
-        return {str(a.id): a for a in self.ledger.accounts if link_id in a.link_ids}
+    async def by_key(
+        self, link_id: LinkId, keys: Collection[str] | None = None
+    ) -> Mapping[str, Account]:
+        of_link = {str(a.id): a for a in self.ledger.accounts if link_id in a.link_ids}
+        return {key: a for key, a in of_link.items() if keys is None or key in keys}
+
+    async def count(self, provider_slug: str) -> int:
+        return sum(a.provider_slug == provider_slug for a in self.ledger.accounts)
+
+    async def write(self, merge: Merge[Account]) -> None:
+        for account in merge.written:
+            self.ledger.put("accounts", account)
+
+    async def delete(self, ids: Sequence[AccountId]) -> None:
+        for name in ("holdings", "transactions", "snapshots"):
+            rows = getattr(self.ledger, name)
+            rows[:] = [row for row in rows if row.account_id not in ids]
+        self.ledger.accounts[:] = [a for a in self.ledger.accounts if a.id not in ids]
+
+
+@dataclass(slots=True)
+class _Transactions:
+    ledger: Ledger
+
+    async def get(self, id: TransactionId, *, lock: bool = False) -> Transaction:
+        for transaction in self.ledger.transactions:
+            if transaction.id == id:
+                return transaction
+        raise NotFound("no such transaction")
+
+    async def write(self, merge: Merge[Transaction]) -> None:
+        for transaction in merge.written:
+            self.ledger.put("transactions", transaction)
+
+
+@dataclass(slots=True)
+class _History:
+    ledger: Ledger
+
+    async def restate(self, snapshot: BalanceSnapshot) -> bool:
+        rows = self.ledger.snapshots
+        at = (snapshot.account_id, snapshot.at)
+        same = [s for s in rows if (s.account_id, s.at) == at]
+        if any(s.balance == snapshot.balance for s in same):
+            return False
+        rows[:] = [*(s for s in rows if s not in same), snapshot]
+        return True
 
 
 @dataclass(slots=True)

@@ -71,8 +71,8 @@ async def test_providers_and_formats_are_shown_signed_out(world: World) -> None:
     )
 
     assert answer.errors == []
-    assert [p["slug"] for p in answer.data["providers"]] == ["file", "sandbox"]
-    assert answer.data["providers"][1]["credentialFields"] == [
+    assert [p["slug"] for p in answer.data["providers"]] == ["file", "manual", "sandbox"]
+    assert answer.data["providers"][2]["credentialFields"] == [
         {"name": "scenario", "secret": False, "required": False}
     ]
     assert answer.data["banks"] == [{"slug": "file"}]
@@ -91,7 +91,7 @@ async def test_signed_out_what_is_public_is_answered_beside_what_is_refused(worl
 
     assert answer.codes == ["UNAUTHENTICATED"]
     assert answer.data["account"] is None
-    assert len(answer.data["providers"]) == 2
+    assert len(answer.data["providers"]) == 3
 
 
 async def test_a_database_that_is_away_is_unavailable(world: World) -> None:

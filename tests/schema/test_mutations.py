@@ -7,7 +7,7 @@ import pytest
 
 from domain.identity import Actor, Role
 from schema.schema import schema
-from tests.schema.builders import a_link, a_run, an_account
+from tests.schema.builders import a_link, a_run, a_transaction, an_account
 from tests.schema.world import World, gid
 
 ERRORS = "errors { __typename code message field }"
@@ -83,6 +83,11 @@ INPUTS = {
     "undoImport": '(runId: "x")',
     "replayQuarantine": '(runId: "x")',
     "signOut": "",
+    "createManualAccount": '(input: {name: "x", type: OTHER, currency: "USD", balance: "1"})',
+    "recordBalance": '(input: {accountId: "x", balance: "1"})',
+    "deleteManualAccount": '(accountId: "x")',
+    "updateAccount": '(input: {accountId: "x"})',
+    "updateTransaction": '(input: {transactionId: "x"})',
 }
 
 
@@ -113,6 +118,20 @@ def test_every_mutation_is_tried_signed_out() -> None:
         ("replayQuarantine", "runId: $id", "SyncRun", ["runId"]),
         ("sync", "input: {linkId: $id}", "Link", ["input", "linkId"]),
         ("sync", "input: {accountId: $id}", "Account", ["input", "accountId"]),
+        (
+            "recordBalance",
+            'input: {accountId: $id, balance: "1"}',
+            "Account",
+            ["input", "accountId"],
+        ),
+        ("deleteManualAccount", "accountId: $id", "Account", ["accountId"]),
+        ("updateAccount", "input: {accountId: $id}", "Account", ["input", "accountId"]),
+        (
+            "updateTransaction",
+            "input: {transactionId: $id}",
+            "Transaction",
+            ["input", "transactionId"],
+        ),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
@@ -124,7 +143,14 @@ async def test_malformed_foreign_and_absent_ids_are_not_found_alike(
     world.his.links.append(link)
     world.his.accounts.append(account)
     world.his.runs.append(run)
-    foreign = {"Link": link.id, "Account": account.id, "SyncRun": run.id}[kind]
+    transaction = a_transaction(account)
+    world.his.transactions.append(transaction)
+    foreign = {
+        "Link": link.id,
+        "Account": account.id,
+        "SyncRun": run.id,
+        "Transaction": transaction.id,
+    }[kind]
     found = []
     for id in ("nonsense", gid(kind, world.bob.id), gid(kind, foreign), gid("Viewer", foreign)):
         document = f"mutation ($id: ID!) {{ {name}({argument}) {{ {ERRORS} }} }}"

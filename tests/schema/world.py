@@ -20,7 +20,7 @@ from domain.sync import Login, Page, PullRequest, QuarantinedRow
 from schema.context import ClientInfo, Context
 from schema.errors import public
 from schema.schema import schema
-from tests.schema.builders import FILE, NOW, SANDBOX, a_user
+from tests.schema.builders import FILE, MANUAL_ACCOUNTS, NOW, SANDBOX, a_user
 from tests.schema.ledger import Ledger, LedgerReads
 from tests.schema.store import CountedLimits, MemoryStore
 
@@ -107,7 +107,7 @@ class World:
         for user in (self.ann, self.bob):
             self.store.ledgers[user.id] = Ledger(user=user)
             self.store.passwords[user.id] = f"hash of {PASSWORD}"
-        providers = {info.slug: StandInProvider(info) for info in (SANDBOX, FILE)}
+        providers = {info.slug: StandInProvider(info) for info in (SANDBOX, FILE, MANUAL_ACCOUNTS)}
         self.app = App(
             store=cast("Store", self.store),
             doors=cast("Doors", self.store),

@@ -11,7 +11,7 @@ SELECT id, link_id, ARRAY(
         SELECT DISTINCT l.link_id FROM link_accounts AS l
         WHERE l.user_id = $1 AND l.account_id = accounts.id ORDER BY l.link_id
     ), provider_slug, institution, name, type, currency, balance, as_of, nickname, mask,
-    available_balance, credit_limit, is_active, included_in_net_worth, data_version
+    available_balance, credit_limit, cash_balance, is_active, included_in_net_worth, data_version
 FROM accounts WHERE user_id = $1 ORDER BY name COLLATE "C", id"""
 
 TYPES = dict(AccountType.__members__)
@@ -41,6 +41,7 @@ def account_of(row: asyncpg.Record) -> Account:
         mask,
         available_balance,
         credit_limit,
+        cash_balance,
         is_active,
         included_in_net_worth,
         data_version,
@@ -59,6 +60,7 @@ def account_of(row: asyncpg.Record) -> Account:
         mask=mask,
         available_balance=None if available_balance is None else Money(available_balance, currency),
         credit_limit=None if credit_limit is None else Money(credit_limit, currency),
+        cash_balance=None if cash_balance is None else Money(cash_balance, currency),
         is_active=is_active,
         included_in_net_worth=included_in_net_worth,
         data_version=data_version,

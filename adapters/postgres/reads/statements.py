@@ -7,7 +7,9 @@ from typing import Any, TypeVar, cast
 
 import asyncpg
 
+from adapters import telemetry
 from adapters.postgres.pool import AWAY, Connection, Pool, drop, first_words, lost, to_its_end
+from adapters.postgres.summary import summary_of_sql
 from domain.errors import Unavailable
 from domain.identity import UserId
 
@@ -85,14 +87,20 @@ class Statements:
 
     async def _opened(self) -> Connection:
         begin = BEGIN.format(viewer=self._viewer.hex)
-        self._connection, _ = await first_words(self._pool, lambda c: c.execute(begin))
+        with telemetry.statement("BEGIN"):
+            self._connection, _ = await first_words(self._pool, lambda c: c.execute(begin))
         return self._connection
 
     async def _say(
         self, connection: Connection, sql: str, arguments: Sequence[object]
     ) -> list[asyncpg.Record]:
+        watch = telemetry.watch
         try:
-            rows: list[asyncpg.Record] = await connection.fetch(sql, *arguments)
+            if watch is None:
+                rows: list[asyncpg.Record] = await connection.fetch(sql, *arguments)
+            else:
+                with watch.statement(summary_of_sql(sql)):
+                    rows = await connection.fetch(sql, *arguments)
         except Exception as error:
             if lost(connection, error):
                 raise Unavailable("the database is away") from error
