@@ -1,0 +1,161 @@
+"""What clients ask: HTTP requests, the operations in them, sockets, and the errors they get."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from hashlib import sha256
+
+from graphql import DocumentNode, ExecutionResult, get_operation_ast
+from opentelemetry.trace import Span, SpanKind, StatusCode, format_trace_id
+from starlette.datastructures import Headers
+from starlette.types import Scope
+
+from gateway.telemetry import metrics as m
+from gateway.telemetry.spans import ERROR_TYPE, Spans, Watched, below, kind_of, remote, rooted
+from schema.errors import code_of
+
+OURS = frozenset(
+    {"INTERNAL", "UNAVAILABLE", "TIMEOUT"}
+)  # codes of errors that are not the client's
+NAME_MAX = 100  # characters of an operation's name
+
+
+@dataclass(slots=True)
+class Request:
+    """`trace_id` is None where nothing is traced; `status` is set by whoever sends the answer."""
+
+    trace_id: str | None = None
+    status: int = 0
+
+
+class Requests(Spans):
+    @contextmanager
+    def request(self, scope: Scope, *, quiet: bool) -> Iterator[Request]:
+        """`quiet` is counted, and not traced."""
+        headers, watched = Headers(scope=scope), Watched()
+        method = m.within(scope["method"], m.METHODS, "_OTHER")
+        self.instruments.move(m.HTTP_ACTIVE, 1)
+        request = Request()
+        try:
+            if quiet:
+                yield request
+                return
+            said = {
+                "http.request.method": method,
+                "url.scheme": scope.get("scheme", "http"),
+                "network.protocol.version": scope.get("http_version", "1.1"),
+            }
+            name = "HTTP" if method == "_OTHER" else method
+            parent = below(remote(headers.get("traceparent", "")))
+            with self._span(name, SpanKind.SERVER, said, parent=parent) as span:
+                context = span.get_span_context()
+                request.trace_id = format_trace_id(context.trace_id) if context.is_valid else None
+                try:
+                    yield request
+                finally:
+                    _answered(span, name, scope, request.status)
+        finally:
+            self.instruments.move(m.HTTP_ACTIVE, -1)
+            labels = {
+                "http.request.method": method,
+                "http.response.status_class": _class_of(request.status),
+            }
+            if route := _route(scope):
+                labels["http.route"] = route
+            self.instruments.record(m.HTTP, watched.seconds, labels)
+
+    @contextmanager
+    def socket(self) -> Iterator[None]:
+        self.instruments.move(m.SOCKETS, 1)
+        try:
+            yield
+        finally:
+            self.instruments.move(m.SOCKETS, -1)
+
+    @contextmanager
+    def operation(
+        self, document: DocumentNode, name: str | None, trace_id: str
+    ) -> Iterator[Callable[[ExecutionResult], None]]:
+        """Named by its type, as the conventions for GraphQL want it; the document's text may have
+        literals, so its hash stands for it. Under no request, as on a socket, its trace has the
+        id that its errors have.
+        """
+        node = get_operation_ast(document, name)
+        kind = node.operation.value if node else "query"
+        outcome, watched = "failed", Watched()
+        self.instruments.move(m.OPERATIONS_ACTIVE, 1)
+        said = {"graphql.operation.type": kind}
+        with rooted(trace_id), self._span(kind, SpanKind.SERVER, said) as span:
+            if span.is_recording():
+                _name(span, document, node.name.value if node and node.name else None)
+
+            def seen(result: ExecutionResult) -> None:
+                nonlocal outcome
+                outcome = self._seen(span, result)
+
+            try:
+                yield seen
+            except BaseException as error:
+                outcome = "failed" if isinstance(error, Exception) else "cancelled"
+                raise
+            finally:
+                self.instruments.move(m.OPERATIONS_ACTIVE, -1)
+                labels = {"graphql.operation.type": kind, "outcome": outcome}
+                self.instruments.record(m.OPERATIONS, watched.seconds, labels)
+
+    def _seen(self, span: Span, result: ExecutionResult) -> str:
+        errors = result.errors or []
+        codes = [code_of(error) for error in errors]
+        for error, code in zip(errors, codes, strict=True):
+            # What becomes an error of the whole request is counted when that is written.
+            if error.path is not None and code != "UNAVAILABLE":
+                self.error(code)
+        if not codes:
+            return "ok"
+        if span.is_recording():
+            worst = next((code for code in codes if code in OURS), codes[0])
+            span.set_attribute(ERROR_TYPE, worst)
+            if worst in OURS:
+                span.set_status(StatusCode.ERROR)
+            bugs = [e for e, code in zip(errors, codes, strict=True) if code == "INTERNAL"]
+            causes = {kind_of(e.original_error) for e in bugs if e.original_error is not None}
+            for cause in sorted(causes)[:5]:
+                span.add_event("exception", {"exception.type": cause})
+        if result.data is not None:
+            return "partial"
+        return "refused" if all(error.path is None for error in errors) else "failed"
+
+    def error(self, code: str) -> None:
+        self.instruments.add(m.ERRORS, 1, {"code": m.within(code, m.CODES, "OTHER")})
+
+
+def _name(span: Span, document: DocumentNode, name: str | None) -> None:
+    if name is not None:
+        span.set_attribute("graphql.operation.name", name[:NAME_MAX])
+    if document.loc is not None:
+        digest = sha256(document.loc.source.body.encode("utf-8", "surrogatepass")).hexdigest()
+        span.set_attribute("dashtam.document.id", f"sha256:{digest}")
+
+
+def _answered(span: Span, name: str, scope: Scope, status: int) -> None:
+    if not span.is_recording():
+        return
+    if route := _route(scope):
+        span.update_name(f"{name} {route}")
+        span.set_attribute("http.route", route)
+        if "{" not in route:
+            span.set_attribute("url.path", route)
+    if status:
+        span.set_attribute("http.response.status_code", status)
+    if status >= 500:
+        span.set_attribute(ERROR_TYPE, str(status))
+        span.set_status(StatusCode.ERROR)
+
+
+def _route(scope: Scope) -> str | None:
+    """The template that the router found; None for a path that is not ours."""
+    return getattr(scope.get("route"), "path", None)
+
+
+def _class_of(status: int) -> str:
+    return m.within(f"{status // 100}xx", m.STATUS_CLASSES, "none")
