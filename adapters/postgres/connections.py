@@ -53,7 +53,6 @@ def open_engine(url: str, size: int, *, wait_s_max: float = POOL_WAIT_S_MAX) -> 
         pool_size=size,
         max_overflow=0,
         pool_timeout=wait_s_max,
-        pool_pre_ping=True,
     )
 
 

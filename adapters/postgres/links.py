@@ -1,10 +1,10 @@
 """Links, their leases and their sealed credentials."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Any
 
-from sqlalchemy import bindparam, select, text, update
+from sqlalchemy import Select, bindparam, select, text, update
 
 from adapters.postgres import tables as t
 from adapters.postgres.connections import refused_by
@@ -49,12 +49,10 @@ BOOKKEEPING = frozenset(
 class Links:
     def __init__(self, db: Writing) -> None:
         self._db = db
+        self._locked: dict[LinkId, Mapping[str, Any]] = {}  # as they are: only we can write them
 
     async def get(self, id: LinkId, *, lock: bool = False) -> Link:
-        row = await self._db.row(locked(ONE) if lock else ONE, id=id)
-        if row is None:
-            raise NotFound("no such link")
-        return _link(row)
+        return _link(await self._lock(id) if lock else await self._row(ONE, id))
 
     async def by_login(self, provider_slug: str, login: str) -> Link | None:
         row = await self._db.row(OF_LOGIN, slug=provider_slug, login=login)
@@ -71,9 +69,7 @@ class Links:
 
     async def save(self, link: Link) -> None:
         """Takes a data version only if more than the bookkeeping of syncs has changed."""
-        was = await self._db.row(locked(ONE), id=link.id)
-        if was is None:
-            raise NotFound("no such link")
+        was = self._locked.get(link.id) or await self._lock(link.id)
         new = {k: v for k, v in _saved(link, was).items() if was[k] != v}
         if not new:
             return
@@ -81,6 +77,17 @@ class Links:
             new["data_version"] = await self._db.version()
         with _linked_already():
             await self._db.run_each(SAVE, [{"row_id": link.id, **new}])
+        self._locked[link.id] = {**was, **new}
+
+    async def _lock(self, id: LinkId) -> Mapping[str, Any]:
+        row = self._locked[id] = await self._row(locked(ONE), id)
+        return row
+
+    async def _row(self, one: Select[Any], id: LinkId) -> Mapping[str, Any]:
+        row = await self._db.row(one, id=id)
+        if row is None:
+            raise NotFound("no such link")
+        return dict(row)
 
     async def credentials(self, id: LinkId) -> bytes | None:
         row = await self._db.row(CREDENTIALS, id=id)

@@ -2,6 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
+from functools import cache
 from typing import Any, Protocol, TypeAlias, TypeVar
 from uuid import UUID
 
@@ -14,6 +15,7 @@ from sqlalchemy import (
     RowMapping,
     Select,
     Table,
+    TextClause,
     Uuid,
     any_,
     bindparam,
@@ -22,9 +24,12 @@ from sqlalchemy import (
     text,
     update,
 )
+from sqlalchemy.dialects import postgresql
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from adapters import telemetry
 from adapters.postgres.connections import answered
+from adapters.postgres.summary import summary_of
 from adapters.postgres.tables import users
 from domain.errors import NotFound
 from domain.identity import UserId
@@ -47,6 +52,7 @@ class Identified(Protocol):
 E = TypeVar("E", bound=Identified)
 Q = TypeVar("Q", bound=Select[Any])
 
+DIALECT = postgresql.dialect()  # type: ignore[no-untyped-call]
 ME = bindparam("me", type_=Uuid())
 ENTER = text("SELECT enter(:me)")
 NEXT_VERSION = (
@@ -55,6 +61,12 @@ NEXT_VERSION = (
     .values(data_version=users.c.data_version + 1)
     .returning(users.c.data_version)
 )
+
+
+KEPT_PLANS_ROWS_MIN = 100  # where three statements more begin to pay
+FORGET_PLANS = text("DISCARD PLANS")
+KEEP_PLANS = text("SET LOCAL plan_cache_mode = auto")
+PLAN_EACH = text("SET LOCAL plan_cache_mode = force_custom_plan")
 
 
 def locked(rows: Q, *, of: Table | None = None) -> Q:
@@ -96,6 +108,27 @@ class Writing:
             values = [{"user_id": self.user_id, **row} for row in rows]
             await self._execute(insert(table), values)
 
+    async def _insert_all(self, table: Table, rows: Sequence[Values]) -> None:
+        """As one statement, whose text is the same however many there are; all have one shape."""
+        if rows:
+            columns = {name: [row[name] for row in rows] for name in rows[0]}
+            await self.add_all(_insertion(table, tuple(columns)), len(rows), **columns)
+
+    async def add_all(self, statement: Executable, count: int, **given: Any) -> None:
+        """Run an INSERT of `count` rows.
+
+        What each row refers to is looked up by a statement that is planned each time, as all are
+        here (`connections.PLANNING`): that takes longer than looking. For many rows it is planned
+        once, and for the tables as they are now, since older plans are thrown away before.
+        """
+        if count < KEPT_PLANS_ROWS_MIN:
+            await self.run(statement, **given)
+            return
+        await self.run(FORGET_PLANS)
+        await self.run(KEEP_PLANS)
+        await self.run(statement, **given)
+        await self.run(PLAN_EACH)
+
     async def added(self, statement: Executable, rows: Sequence[Values]) -> int:
         """How many of the rows an INSERT … RETURNING took."""
         if not rows:
@@ -120,7 +153,7 @@ class Writing:
         if not merge.written:
             return
         stamp = {"data_version": await self.version()}
-        await self.insert(table, [{**values(row), **stamp} for row in merge.created])
+        await self._insert_all(table, [{**values(row), **stamp} for row in merge.created])
         before = {row.id: values(row) for row in merge.before}
         alike: dict[tuple[str, ...], list[Values]] = defaultdict(list)
         for row in (*merge.updated, *merge.removed):
@@ -147,13 +180,29 @@ class Writing:
     async def _execute(
         self, statement: Executable, given: Values | Sequence[Values]
     ) -> CursorResult[Any]:
+        watch = telemetry.watch
         with answered():
-            return await self.db.execute(statement, given)
+            if watch is None:
+                return await self.db.execute(statement, given)
+            rows = len(given) if isinstance(given, Sequence) else 1
+            with watch.statement(summary_of(statement), rows=rows):
+                return await self.db.execute(statement, given)
 
 
 TOMBSTONES = text("""
 INSERT INTO tombstones (user_id, kind, id, data_version)
 SELECT :me, :kind, id, :version FROM unnest(CAST(:ids AS uuid[])) AS id""")
+
+
+@cache
+def _insertion(table: Table, columns: tuple[str, ...]) -> TextClause:
+    """Rows as an array for each column, none of which holds arrays itself."""
+    types = {name: table.c[name].type.compile(DIALECT) for name in columns}
+    arrays = (f"CAST(:{name} AS {type}[])" for name, type in types.items())
+    return text(
+        f"INSERT INTO {table.name} (user_id, {', '.join(columns)})"
+        f" SELECT :me, given.* FROM unnest({', '.join(arrays)}) AS given"
+    )
 
 
 def among(column: Column[Any], name: str) -> ColumnElement[bool]:

@@ -209,3 +209,23 @@ async def test_a_cancelled_import_forgets_its_file_and_what_it_stored_can_be_tak
     await cancel_sync(engine.app, CancelSync(actor=engine.actor, run_id=run.id, at=engine.clock()))
     assert (await engine.one("import_files"))["sealed_content"] is None
     assert (await engine.imported(JANUARY)).status is SyncStatus.SUCCEEDED
+
+
+async def test_an_import_of_before_cash_was_kept_can_be_taken_back(engine: Engine) -> None:
+    await engine.imported(brokerage(AAPL, MSFT))
+    before = await engine.said(*OF_IMPORTS)
+    run = await engine.imported(
+        brokerage(AAPL, MSFT, as_of="20260228160000", cash="250").replace(b"i1", b"i2")
+    )
+    await engine.spy.execute(
+        "UPDATE import_changes SET before = before - 'cash_balance'"
+        " WHERE kind = 'account' AND jsonb_typeof(before) = 'object'"
+    )
+
+    await engine.undo(run)
+
+    [account] = await engine.rows("accounts")
+    assert account["cash_balance"] is None
+    now = await engine.said(*OF_IMPORTS)
+    assert now["holdings"] == before["holdings"]
+    assert now["balance_snapshots"] == before["balance_snapshots"]

@@ -98,7 +98,7 @@ def test_both_slugs_take_three_kinds_of_files(slug: str, info: object) -> None:
 
 
 def test_the_list_of_providers_is_filtered_by_slug() -> None:
-    assert list(providers(statement_of)) == ["sandbox", "file", "chase"]
+    assert list(providers(statement_of)) == ["sandbox", "file", "chase", "manual"]
     assert list(providers(statement_of, enabled=["chase", "unheard-of"])) == ["chase"]
     sandbox = providers(statement_of)["sandbox"].info
     assert sandbox.can_be_pulled

@@ -21,6 +21,7 @@ from adapters.providers.sandbox.hostile import (
     SPOILT_HOLDINGS,
     SPOILT_TRANSACTIONS,
 )
+from adapters.providers.sandbox.pull import LISTS_A_PAGE
 from adapters.providers.sandbox.world import world
 from domain.accounts import AccountGroup, AccountType
 from domain.errors import CredentialsRejected, ErrorCode, InvalidInput, ProviderUnavailable
@@ -233,6 +234,20 @@ async def test_large_has_ten_thousand_transactions_in_a_hundred_accounts_within_
     assert len(rows_of(pages)) == 10_000
     assert len({a.number for a in accounts_of(pages).values()}) == 100
     assert seconds < 1.5  # 0.6 measured; the rest is for a machine that has more to do
+
+
+async def test_the_lists_of_several_accounts_make_one_page_and_every_cursor_resumes() -> None:
+    request = a_request("large")
+    whole = await pulled(a_sandbox(), request)
+
+    assert [len(page.holdings) for page in whole if page.holdings] == [50]
+    assert [len(page.transactions) for page in whole if page.transactions] == [500] * 20
+    assert whole[-1].progress == 1
+    for number in (0, 2, 3, 11, len(whole) - 1):
+        later = replace(request, cursor=whole[number].cursor)
+        assert await pulled(a_sandbox(), later) == whole[number + 1 :]
+    recent = await pulled(a_sandbox(), replace(request, since=AT.date() - timedelta(days=14)))
+    assert max(len({t.account_key for t in page.transactions}) for page in recent) == LISTS_A_PAGE
 
 
 async def test_large_reconciles_from_month_to_month() -> None:

@@ -38,7 +38,7 @@ def text_or_none(record: Record, name: str) -> str | None:
     value = record.get(name)
     if value is None:
         return None
-    if not isinstance(value, str) or isinstance(value, NonFinite):
+    if type(value) is not str:  # nor NonFinite, which is one
         raise Malformed(f"{name} is not text: {shown(value)}")
     if not value.isprintable():
         value = _SURROGATE.sub("\ufffd", _CONTROL.sub(" ", value))

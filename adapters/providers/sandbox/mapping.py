@@ -58,6 +58,7 @@ def account_of(record: Record) -> ReceivedAccount:
         mask=mask_of(number),
         available_balance=money_or_none(record, "available", of),
         credit_limit=money_or_none(record, "limit", of),
+        cash=money_or_none(record, "cash", of),
     )
 
 

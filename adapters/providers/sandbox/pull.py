@@ -1,13 +1,17 @@
 """One pull of the sandbox, page by page.
 
 accounts ──> balances of the past ──> holdings of each account ──> transactions of each account
+
+The lists of several accounts make one page: what storing a page costs, whatever is in it, is
+spent on fewer of them.
 """
 
 import json
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 from decimal import ROUND_DOWN, Decimal
+from typing import TypeAlias
 
 from adapters.providers.kit import (
     PAGES_MAX,
@@ -31,6 +35,7 @@ from domain.sync import Page, PullRequest, ReceivedAccount, SyncScope
 
 ROWS_A_PAGE = 500
 BALANCES_A_PAGE = 1_000
+LISTS_A_PAGE = 10  # asked for before any of them is stored
 _FOURTH = Decimal("0.0001")
 
 
@@ -49,6 +54,8 @@ class Place:
 
 
 ACCOUNTS, BALANCES, HOLDINGS, TRANSACTIONS, END = range(5)
+Plan: TypeAlias = list[tuple[int, str]]  # step and account of each list
+DONE = Decimal(0)  # of a list that is read to its end: the place is before the next one
 
 
 class Pull:
@@ -69,24 +76,21 @@ class Pull:
             return
         number, offset = begins
         for _ in range(PAGES_MAX):
-            step, account = plan[number]
-            page, following = (
-                (first, None)
-                if step == ACCOUNTS
-                else await self._page(step, account, offset, accounts)
-            )
-            done, offset = page.progress, following or 0
-            progress = ((number + done) / len(plan)).quantize(_FOURTH, rounding=ROUND_DOWN)
-            number += following is None
+            if plan[number][0] == ACCOUNTS:
+                page, number, offset = first, number + 1, 0
+            else:
+                page, number, offset = await self._page(plan, number, offset, accounts)
+            reached = number + page.progress
             here = Place(self._place.day, END)
             if number < len(plan):
                 here = Place(self._place.day, *plan[number], offset)
+            progress = (reached / len(plan)).quantize(_FOURTH, rounding=ROUND_DOWN)
             yield replace(page, progress=progress, cursor=here.cursor)
             if number == len(plan):
                 return
         raise ProviderUnavailable("sandbox does not come to an end", provider="sandbox")
 
-    def _plan(self, accounts: list[ReceivedAccount]) -> list[tuple[int, str]]:
+    def _plan(self, accounts: list[ReceivedAccount]) -> Plan:
         """Every list that will be read, in order."""
         scopes = self._request.scopes
         plan = [(ACCOUNTS, "")] if SyncScope.ACCOUNTS in scopes else []
@@ -99,7 +103,7 @@ class Pull:
             plan += [(TRANSACTIONS, a.key) for a in accounts]
         return plan
 
-    def _begin(self, plan: list[tuple[int, str]]) -> tuple[int, int] | None:
+    def _begin(self, plan: Plan) -> tuple[int, int] | None:
         """The list and row to go on from; from the next list where the cursor's own is gone."""
         place = self._place
         for number, (step, account) in enumerate(plan):
@@ -109,13 +113,31 @@ class Pull:
         return next(((n, 0) for n in later), (0, 0) if plan and not place.step else None)
 
     async def _page(
-        self, step: int, account: str, offset: int, accounts: list[ReceivedAccount]
+        self, plan: Plan, number: int, offset: int, accounts: list[ReceivedAccount]
+    ) -> tuple[Page, int, int]:
+        """Lists of one step from this row of this list on, and the list and row to go on from."""
+        step, room, parts = plan[number][0], ROWS_A_PAGE, list[Page]()
+        for _ in range(LISTS_A_PAGE):
+            part, following = await self._part(plan[number], offset, room, accounts)
+            parts.append(part)
+            if following is not None:
+                return _joined(parts), number, following
+            number, offset = number + 1, 0
+            room -= len(part.holdings) + len(part.transactions) + len(part.unreadable)
+            if room <= 0 or number == len(plan) or plan[number][0] != step:
+                break
+        return _joined(parts), number, offset
+
+    async def _part(
+        self, of: tuple[int, str], offset: int, room: int, accounts: list[ReceivedAccount]
     ) -> tuple[Page, int | None]:
+        """Up to `room` rows of one list, and the row to go on from; `progress` is within it."""
+        step, account = of
         if step == BALANCES:
             return await self._balances(offset, [a.key for a in accounts])
         if step == HOLDINGS:
             return await self._holdings(account), None
-        return await self._transactions(account, offset)
+        return await self._transactions(account, offset, room)
 
     async def _accounts(self) -> tuple[Page, list[ReceivedAccount]]:
         answer = await self._get("/accounts")
@@ -128,7 +150,7 @@ class Pull:
         )
         page = Page(
             step=SyncScope.ACCOUNTS,
-            progress=Decimal(1),
+            progress=DONE,
             accounts=found,
             # One that cannot be read is not gone, so then nothing is said to be complete.
             accounts_complete=wanted is None and not unreadable,
@@ -153,17 +175,17 @@ class Pull:
         found, unreadable = read_rows(rows, holding_of, scope=SyncScope.HOLDINGS, account=account)
         return Page(
             step=SyncScope.HOLDINGS,
-            progress=Decimal(1),
+            progress=DONE,
             holdings=found,
             holdings_complete=() if unreadable else (account,),
             unreadable=unreadable,
         )
 
-    async def _transactions(self, account: str, offset: int) -> tuple[Page, int | None]:
+    async def _transactions(self, account: str, offset: int, room: int) -> tuple[Page, int | None]:
         answer = await self._get(
             f"/accounts/{account}/transactions",
             offset=offset,
-            limit=ROWS_A_PAGE,
+            limit=room,
             **self._window(),
         )
         rows = rows_of(answer, "transactions", "sandbox")
@@ -205,12 +227,25 @@ def place_of(cursor: str | None) -> Place | None:
 
 
 def _following(answer: Record, offset: int, count: int) -> tuple[int | None, Decimal]:
-    """The row to go on from, None at the end, and how much of the list is read by now."""
+    """The row to go on from and how much of the list is read by then; None at the end."""
     total = int(decimal(answer, "total"))
     reached = offset + count
     if reached >= total or not count:
-        return None, Decimal(1)
+        return None, DONE
     return reached, Decimal(reached) / Decimal(total)
+
+
+def _joined(parts: Sequence[Page]) -> Page:
+    """One page of them all, as far as the last."""
+    return replace(
+        parts[-1],
+        balances=[b for part in parts for b in part.balances],
+        holdings=[h for part in parts for h in part.holdings],
+        holdings_complete=[key for part in parts for key in part.holdings_complete],
+        transactions=[t for part in parts for t in part.transactions],
+        removed=[gone for part in parts for gone in part.removed],
+        unreadable=[u for part in parts for u in part.unreadable],
+    )
 
 
 def _id(record: object) -> str | None:

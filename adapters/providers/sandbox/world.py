@@ -106,6 +106,7 @@ def _account(scenario: str, seed: str, day: date, number: int, ledger: Ledger) -
         "balance": cents(-balance if owed else balance),
         "available": None if ledger.kind == "mortgage" else cents(available),
         "limit": None if ledger.limit is None else cents(ledger.limit),
+        "cash": cents(cash) if ledger.positions else None,
         "as_of": f"{day.isoformat()}T00:00:00+00:00",
     }
 

@@ -6,7 +6,6 @@ from collections.abc import AsyncIterator
 import asyncpg
 import pytest
 
-from adapters.postgres.fanout import PAYLOAD_BYTES_MAX, WAITING_MAX, PostgresFanout, Subscription
 from adapters.postgres.pool import Pool, open_pool
 from adapters.postgres.relay import BATCH, relay
 from adapters.postgres.store import PostgresStore
@@ -21,15 +20,6 @@ async def app_pool(database: Database) -> AsyncIterator[Pool]:
     opened = await open_pool(database.app_url, 3)
     yield opened
     await opened.close()
-
-
-@pytest.fixture
-async def fanout(database: Database, app_pool: Pool) -> AsyncIterator[PostgresFanout]:
-    opened = PostgresFanout(app_pool, database.app_url)
-    task = asyncio.create_task(opened.run())
-    yield opened
-    task.cancel()
-    await asyncio.gather(task, return_exceptions=True)
 
 
 async def record(store: PostgresStore, actor: Actor, count: int, start: int = 0) -> list[Event]:
@@ -139,65 +129,3 @@ async def test_an_event_of_a_newer_version_is_left_to_its_workers(
     assert await relay(app_pool, Receiver()) == 1
     waiting = await superuser.fetch("SELECT name FROM events WHERE relayed_at IS NULL")
     assert [row["name"] for row in waiting] == ["moon.landed"]
-
-
-async def next_of(subscription: Subscription) -> str | None:
-    return await asyncio.wait_for(anext(subscription), 5)
-
-
-async def listening(subscription: Subscription) -> Subscription:
-    """Once all that follows will be heard."""
-    assert await next_of(subscription) is None
-    return subscription
-
-
-async def test_what_is_published_reaches_every_subscriber_of_the_channel(
-    fanout: PostgresFanout, database: Database, app_pool: Pool
-) -> None:
-    other = PostgresFanout(app_pool, database.app_url)  # as in another process
-    task = asyncio.create_task(other.run())
-    async with (
-        fanout.subscribe("sessions") as here,
-        fanout.subscribe("policy") as elsewhere,
-        other.subscribe("sessions") as there,
-    ):
-        for subscription in (here, elsewhere, there):
-            await listening(subscription)
-        await fanout.publish("sessions", "s1")
-        await fanout.publish("policy", "")
-        await other.publish("sessions", "s2")
-        assert [await next_of(here), await next_of(here)] == ["s1", "s2"]
-        assert [await next_of(there), await next_of(there)] == ["s1", "s2"]
-        assert await next_of(elsewhere) == ""
-    task.cancel()
-    await asyncio.gather(task, return_exceptions=True)
-
-
-async def test_a_lost_connection_is_made_again_and_subscribers_are_told(
-    fanout: PostgresFanout, superuser: asyncpg.Connection
-) -> None:
-    async with fanout.subscribe("sessions") as subscription:
-        await listening(subscription)
-        async with fanout.subscribe("policy") as late:  # on a connection that stands
-            await listening(late)
-            await superuser.execute(
-                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE 'LISTEN%'"
-            )
-            assert await next_of(subscription) is None
-            assert await next_of(late) is None
-            await fanout.publish("policy", "p1")
-            assert await next_of(late) == "p1"
-
-
-async def test_a_subscriber_who_falls_behind_is_told_so() -> None:
-    subscription = Subscription()
-    for number in range(WAITING_MAX + 1):
-        subscription.hear(str(number))
-    subscription.hear("after")
-    assert [await next_of(subscription), await next_of(subscription)] == [None, "after"]
-
-
-async def test_a_payload_that_is_too_long_is_refused(fanout: PostgresFanout) -> None:
-    await fanout.publish("sessions", "x" * PAYLOAD_BYTES_MAX)
-    with pytest.raises(ValueError, match="over 7999 bytes"):
-        await fanout.publish("sessions", "x" * (PAYLOAD_BYTES_MAX + 1))

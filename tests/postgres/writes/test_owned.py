@@ -41,7 +41,7 @@ async def test_an_account_is_found_by_id_key_and_fingerprint(
         await work.links.add(link)
         await work.accounts.write(Merge(created=[account]))
         await work.accounts.name(link.id, {"k1": account.id, "k2": account.id})
-        await work.accounts.identify(account.id, fingerprint="f1", sealed_number=b"sealed")
+        await work.accounts.identify({account.id: ("f1", b"sealed")})
 
     stored = replace(account, data_version=1)
     async with store.begin(alice, None) as work:

@@ -212,7 +212,7 @@ async def test_a_data_version_is_taken_once_a_transaction_and_only_for_what_is_v
         await work.users.save(replace(user, time_zone="UTC"))
         link = await work.links.get(owned.link.id, lock=True)
         await work.links.save(link.synced(at=NOW, cursor="c1", again=True))
-        await work.accounts.identify(owned.account.id, fingerprint="f", sealed_number=None)
+        await work.accounts.identify({owned.account.id: ("f", None)})
     assert await version() == 1
     async with store.begin(alice, None) as work:
         await work.links.save(replace(link, alias="mine"))

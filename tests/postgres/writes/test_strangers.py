@@ -65,7 +65,7 @@ async def test_a_stranger_changes_and_deletes_nothing(
         await work.holdings.delete([owned.holding.id])
         await work.accounts.unlink(owned.link.id)
         await work.accounts.delete([owned.account.id])
-        await work.accounts.identify(owned.account.id, fingerprint="x", sealed_number=None)
+        await work.accounts.identify({owned.account.id: ("x", None)})
         await work.links.shred_credentials(owned.link.id)
         await work.history.delete_of_run(run.id)
         await work.runs.save(replace(run, status=SyncStatus.FAILED))
@@ -81,7 +81,7 @@ async def _everything(store: PostgresStore, actor: Actor) -> tuple[Owned, SyncRu
     async with store.begin(actor, None) as work:
         await work.sessions.add(session)
         await work.links.save_credentials(owned.link.id, b"sealed")
-        await work.accounts.identify(owned.account.id, fingerprint="f1", sealed_number=b"n")
+        await work.accounts.identify({owned.account.id: ("f1", b"n")})
         await work.runs.add(run)
         await work.imports.remember(run.id, [Merge(created=[owned.account])])
     return owned, run, session.id

@@ -70,7 +70,7 @@ async def store_pull(work: Work, link_id: object, received: Received) -> list[Sy
     )
     await work.accounts.write(accounts)
     await work.accounts.name(link.id, {"a1": mine.id})
-    await work.accounts.identify(mine.id, fingerprint="f1", sealed_number=b"never twice the same")
+    await work.accounts.identify({mine.id: ("f1", b"never twice the same")})
     positions = merge_holdings(
         await work.holdings.of_accounts([mine.id]),
         holdings,
