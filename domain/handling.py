@@ -26,6 +26,12 @@ def command(
     def decorate(handler: Handler[C, R]) -> Handler[C, R]:
         @wraps(handler)
         async def run(app: App, cmd: C) -> R:
+            with app.observe(action, cmd) as seen:
+                result = await attempted(app, cmd)
+                seen(result)
+            return result
+
+        async def attempted(app: App, cmd: C) -> R:
             if limited is not None:
                 await limited(app, cmd)
             attempt = Attempt(action, cmd.actor, cmd.at, resource=_resource(cmd))
@@ -55,7 +61,7 @@ def _permit(app: App, cmd: Command, permits: Permission | None) -> None:
 
 def _resource(cmd: Command) -> str | None:
     """What the command is about, by the first id that it names."""
-    for name in ("link_id", "run_id", "account_id", "provider_slug"):
+    for name in ("link_id", "run_id", "account_id", "transaction_id", "provider_slug"):
         if (value := getattr(cmd, name, None)) is not None:
             return f"{name.removesuffix('_id').removesuffix('_slug')}:{value}"
     return None

@@ -148,21 +148,21 @@ def series(
     `snapshots` are the account's, oldest first, with the last one before the span where there is
     one. No point is made before the first snapshot or after `today`.
     """
-    if interval is Interval.RAW:
-        inside = [s for s in snapshots if span.begins <= s.at < span.ends]
-        before = [s for s in snapshots if s.at < span.begins][-1:]
-        return list(_points(((s.at, s) for s in inside), before[0] if before else None))
     times = [s.at for s in snapshots]
+    earlier = bisect_left(times, span.begins)
+    before = snapshots[earlier - 1] if earlier else None
+    if interval is Interval.RAW:
+        inside = snapshots[earlier : bisect_left(times, span.ends)]
+        return list(_points(((s.at, s) for s in inside), before))
     known: list[tuple[datetime, BalanceSnapshot]] = []
+    current = _label(today, interval)
     for label in labels(span, interval):
-        if _label(today, interval) < label:
+        if current < label:
             break
-        last = min(label, span.until)
-        index = _last_on(times, last, span.zone)
+        index = _last_on(times, min(label, span.until), span.zone)
         if index >= 0:
             known.append((midnight(label, span.zone), snapshots[index]))
-    before = [s for s in snapshots if s.at < span.begins][-1:]
-    return list(_points(known, before[0] if before else None))
+    return list(_points(known, before))
 
 
 def values_at(

@@ -1,7 +1,13 @@
 """What the inside needs of the outside: the ports that tests replace, and App, their record."""
 
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager
+import asyncio
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from contextlib import (
+    AbstractAsyncContextManager,
+    AbstractContextManager,
+    contextmanager,
+    nullcontext,
+)
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from decimal import Decimal
@@ -153,6 +159,60 @@ class LimitSettings:
     sync: Limit = Limit(name="sync", burst=30, per_seconds=60)
 
 
+# ── telling one another ─────────────────────────────────────────────────────
+
+RELAYED = "dashtam_relayed"  # payload: one event of the outbox, as JSON
+RUN_MOVED = "dashtam_run_moved"  # payload: its id
+
+
+class Fanout(Protocol):
+    """Tells every process at once. What is said is a hint: whoever needs certainty looks at the
+    tables when None says that something may have been missed.
+    """
+
+    @property
+    def hears(self) -> bool:
+        """Whether what is published arrives now; where not, None is said once it does again."""
+
+    async def publish(self, channel: str, payload: str) -> None:
+        """Raises ValueError (too long, or a NUL in it), Unavailable."""
+
+    def subscribe(self, channel: str) -> AbstractAsyncContextManager[AsyncIterator[str | None]]:
+        """What is said on the channel, in order.
+
+        None comes first, once all that follows will be heard, and again where something may have
+        been missed: the connection was lost, or the subscriber fell behind.
+        """
+
+    async def run(self) -> None:
+        """Keep listening; for ever, as a task of whoever opened this."""
+
+
+class Movements(Protocol):
+    def watch(self, run_id: RunId) -> AbstractContextManager[asyncio.Event]:
+        """Set where the run may have moved; whoever looks clears it first."""
+
+
+class Untold:
+    """Nobody says when a run moves: who wants to know looks for themselves."""
+
+    @contextmanager
+    def watch(self, run_id: RunId) -> Iterator[asyncio.Event]:
+        yield asyncio.Event()
+
+
+Observe = Callable[[str, Command], AbstractContextManager[Callable[[object], None]]]
+"""Entered around a command, by its action; what that gives is told the result, if there is one."""
+
+
+def unobserved(action: str, cmd: Command) -> AbstractContextManager[Callable[[object], None]]:
+    return nullcontext(_unseen)
+
+
+def _unseen(_: object) -> None:
+    pass
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class App:
     """The ports; `attempt` is set by `@command` for the handler that it calls."""
@@ -167,8 +227,10 @@ class App:
     limits: Limits
     read_statement: ReadStatement
     now: Callable[[], datetime]
+    movements: Movements = field(default_factory=Untold)
     limit_settings: LimitSettings = LimitSettings()
     session_limit: int = 10
+    observe: Observe = unobserved
     attempt: Attempt | None = field(default=None, compare=False)
 
     def begin(self, cmd: Command, *, last: bool = True) -> AbstractAsyncContextManager[Work]:

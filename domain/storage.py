@@ -15,6 +15,7 @@ from domain.imports import ImportFile
 from domain.links import Link, LinkId, LinkStatus
 from domain.merging import Merge, StoredTransactions, TransactionMerge
 from domain.money import Money
+from domain.reconciliation import Balances
 from domain.securities import Security, SecurityId
 from domain.sync import QuarantinedRow, RunId, SyncRun
 from domain.transactions import (
@@ -103,6 +104,15 @@ class Reads(Protocol):
     ) -> Sequence[BalanceSnapshot]:
         """The last `count` of each account, by account then time."""
 
+    async def balances_and_transactions(
+        self, accounts: Sequence[AccountId]
+    ) -> Mapping[AccountId, Balances]:
+        """In one statement; an account without transactions is not in the answer.
+
+        Of the DAYS_MAX days before the account's own balance, which is the last to be told, but not
+        from before its first transaction.
+        """
+
     async def runs_by_id(self, ids: Sequence[RunId]) -> Sequence[SyncRun]: ...
     async def runs(
         self, link_id: LinkId | None, *, limit: int, after: RunId | None
@@ -164,14 +174,17 @@ class Accounts(Protocol):
         """Raises NotFound."""
 
     async def by_id(self, ids: Sequence[AccountId]) -> Sequence[Account]: ...
-    async def by_key(self, link_id: LinkId) -> Mapping[str, Account]:
-        """The link's accounts, by the provider's key."""
+    async def count(self, provider_slug: str) -> int: ...
+    async def by_key(
+        self, link_id: LinkId, keys: Collection[str] | None = None
+    ) -> Mapping[str, Account]:
+        """The link's accounts, or those of them that have one of `keys`, by the provider's key."""
 
     async def by_fingerprint(self, fingerprints: Sequence[str]) -> Mapping[str, Account]: ...
     async def write(self, merge: Merge[Account]) -> None: ...
-    async def identify(
-        self, id: AccountId, *, fingerprint: str, sealed_number: bytes | None
-    ) -> None: ...
+    async def identify(self, marks: Mapping[AccountId, tuple[str, bytes | None]]) -> None:
+        """By a fingerprint each, and with the sealed number where one is known."""
+
     async def name(self, link_id: LinkId, keys: Mapping[str, AccountId]) -> None:
         """From now on the link's provider calls these accounts by these keys."""
 
@@ -197,6 +210,9 @@ class Holdings(Protocol):
 
 
 class Transactions(Protocol):
+    async def get(self, id: TransactionId, *, lock: bool = False) -> Transaction:
+        """Raises NotFound."""
+
     async def stored(
         self,
         link_id: LinkId,
@@ -225,6 +241,10 @@ class History(Protocol):
     ) -> Mapping[AccountId, BalanceSnapshot]: ...
     async def add(self, snapshots: Sequence[BalanceSnapshot], *, run_id: RunId | None) -> int:
         """How many were new: an account has one snapshot at an instant."""
+
+    async def restate(self, snapshot: BalanceSnapshot) -> bool:
+        """The owner's word of one instant, in place of what they said of it before; false where
+        it is the same."""
 
     async def days(
         self, accounts: Sequence[AccountId], since: date, until: date

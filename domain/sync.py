@@ -61,6 +61,7 @@ class ReceivedAccount:
     """`key` is the provider's id of it; `number` the whole account number, where it is known.
 
     `balance` is None where none is stated; `as_of` is then of what is said of the account at all.
+    `cash` is what of the balance is said to be cash, negative for what was borrowed on margin.
     """
 
     key: str
@@ -74,6 +75,7 @@ class ReceivedAccount:
     mask: str | None = None
     available_balance: Money | None = None
     credit_limit: Money | None = None
+    cash: Money | None = None
 
     def __post_init__(self) -> None:
         if self.balance is not None and self.balance.currency != self.currency:

@@ -4,27 +4,33 @@ import asyncio
 import gc
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import replace
 from functools import partial
 from uuid import UUID
 
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
-from starlette.requests import Request
-from starlette.routing import Route
+from starlette.requests import HTTPConnection, Request
+from starlette.routing import Route, WebSocketRoute
 
 from adapters.postgres.fanout import SESSION_ENDED
 from domain.commands.identity import note_use
 from domain.identity import SessionId
 from domain.queries.budget import Budget
-from gateway.auth import Authenticator
+from gateway import demo, telemetry
+from gateway.auth import Admitted, Authenticator
 from gateway.csrf import PREFLIGHT, CsrfRules
 from gateway.documents import Documents
+from gateway.graphiql import GraphiQL
 from gateway.graphql_http import GraphQLOverHttp
 from gateway.guard import Limits
 from gateway.health import Health
+from gateway.operations import Operations
 from gateway.settings import Settings
 from gateway.tracing import Traced
+from gateway.websocket.connection import SocketLimits
+from gateway.websocket.endpoint import GraphQLOverWs
 from gateway.wiring import Wired, wire
 from schema.context import ClientInfo, Context
 from schema.errors import public
@@ -32,28 +38,39 @@ from schema.identity import STANDS_ALONE
 from schema.schema import schema
 
 DEVICE_MAX = 200
+GARBAGE = 50_000  # objects: an answer makes thousands, all of which go with it
 
 
-def create_app(settings: Settings) -> Starlette:
+def create_app(settings: Settings, *, processes: int = 1) -> Starlette:
     """The gateway. Its adapters are opened by its lifespan, which then adds the routes; whoever
     is about to stop it sets `app.state.health.draining`. Where it cannot start, `app.state.failure`
-    says why, for a server that keeps that to itself.
+    says why, for a server that keeps that to itself. `processes` is how many there are like this.
     """
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
         async with AsyncExitStack() as stack:
             try:
+                watched = telemetry.opened(settings, "gateway", processes=processes)
+                operators = await stack.enter_async_context(watched)
                 wired = await stack.enter_async_context(wire(settings))
             except Exception as error:
                 app.state.failure = error
                 raise
             authenticator = await stack.enter_async_context(_sessions(wired))
-            app.state.health = Health(wired.pool)
+            app.state.health = operators.health = Health(wired.pool)
             app.router.routes.extend(app.state.health.routes())
-            app.router.routes.append(Route("/graphql", graphql_view(wired, authenticator)))
+            view = graphql_view(wired, authenticator)
+            sockets = sockets_view(wired, authenticator, view.operations)
+            app.state.sockets = sockets.sockets
+            app.router.routes.append(Route("/graphql", view))
+            app.router.routes.append(WebSocketRoute("/graphql", sockets))
+            if settings.graphiql:
+                suggested = demo.EMAIL if settings.is_development else None
+                app.router.routes.extend(GraphiQL(suggested).routes())
             gc.collect()
             gc.freeze()  # what lives as long as the process is never looked at again
+            gc.set_threshold(GARBAGE)
             yield
 
     return Starlette(
@@ -102,27 +119,60 @@ def graphql_view(wired: Wired, authenticator: Authenticator) -> GraphQLOverHttp[
     )
 
 
+def sockets_view(
+    wired: Wired, authenticator: Authenticator, operations: Operations[Context]
+) -> GraphQLOverWs[Context]:
+    settings = wired.settings
+
+    def open_context(
+        websocket: HTTPConnection, admitted: Admitted | None, trace_id: str
+    ) -> Context:
+        context = _context(wired, authenticator, websocket, trace_id)
+        viewer = None if admitted is None else admitted.actor
+        return replace(context, viewer=viewer, cookies=False)
+
+    view = GraphQLOverWs(
+        operations=operations,
+        admit=authenticator.admitted,
+        open_context=open_context,
+        rides=lambda websocket: authenticator.cookie in websocket.cookies,
+        hears=lambda: wired.endings.hears,
+        # Behind a proxy, Host may be another than the one that browsers were told.
+        csrf=CsrfRules(frozenset({*settings.allowed_origins, settings.public_url})),
+        limits=SocketLimits(sockets=settings.limits.sockets),
+    )
+    authenticator.ending.append(view.sockets.ended)
+    return view
+
+
 def _contexts(
     wired: Wired, authenticator: Authenticator
 ) -> Callable[[Request], Awaitable[Context]]:
     async def open_context(request: Request) -> Context:
         viewer = await authenticator.actor(request, root_fields=request.state.operation.root_fields)
-        device = request.headers.get("user-agent")
-        return Context(
-            app=wired.app,
-            viewer=viewer,
-            now=wired.app.now(),
-            trace_id=request.state.trace_id,
-            snapshot=wired.snapshot,
-            set_cookie=authenticator.cookie_again(request),
-            budget=Budget(objects=wired.settings.limits.cost),
-            client=ClientInfo(
-                ip=authenticator.address(request),
-                device=device[:DEVICE_MAX] if device else None,
-            ),
-        )
+        context = _context(wired, authenticator, request, request.state.trace_id)
+        return replace(context, viewer=viewer, set_cookie=authenticator.cookie_again(request))
 
     return open_context
+
+
+def _context(
+    wired: Wired, authenticator: Authenticator, connection: HTTPConnection, trace_id: str
+) -> Context:
+    """Signed out."""
+    device = connection.headers.get("user-agent")
+    return Context(
+        app=wired.app,
+        viewer=None,
+        now=wired.app.now(),
+        trace_id=trace_id,
+        snapshot=wired.snapshot,
+        budget=Budget(objects=wired.settings.limits.cost),
+        client=ClientInfo(
+            ip=authenticator.address(connection),
+            device=device[:DEVICE_MAX] if device else None,
+        ),
+    )
 
 
 def _cookies(context: Context, authenticator: Authenticator) -> Iterator[tuple[str, str]]:
@@ -141,13 +191,13 @@ async def _sessions(wired: Wired) -> AsyncIterator[Authenticator]:
         doors=wired.app.doors,
         note_use=partial(note_use, wired.app),
         now=wired.app.now,
-        hears=lambda: wired.fanout.hears,
+        hears=lambda: wired.endings.hears,
         secure=settings.public_url.startswith("https:"),
         trusted_proxies=settings.trusted_proxies,
     )
 
     async def hear() -> None:
-        async with wired.fanout.subscribe(SESSION_ENDED) as ended:
+        async with wired.endings.subscribe(SESSION_ENDED) as ended:
             async for session_id in ended:
                 if session_id is None:
                     authenticator.forget_all()

@@ -2,12 +2,13 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from ipaddress import IPv4Address, IPv6Address, ip_address
 
 import structlog
 from starlette.datastructures import Headers
-from starlette.requests import Request
+from starlette.requests import HTTPConnection, Request
 
 from adapters.memory.cache import SessionCache
 from adapters.security.tokens import InvalidToken, Tokens
@@ -33,11 +34,27 @@ OPEN_FIELDS = frozenset(
 log = structlog.get_logger("dashtam.sessions")
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Admitted:
+    """`until` is when it has to be asked again: an access token or a cookie's session is over."""
+
+    actor: Actor
+    until: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Presented:
+    live: LiveSession
+    until: datetime
+    secret: str | None = field(default=None, repr=False)  # of a cookie
+
+
 class Authenticator:
     """`secure`: clients come by https, so the cookie is a `__Host-` one.
 
     `hears` says whether news of ended sessions arrive; where they do not, none is remembered.
     `note_use` is not waited for: `noting` are those calls of it that are under way.
+    `ending` are told of a session that ended, or with None that any may have.
     """
 
     def __init__(
@@ -59,6 +76,7 @@ class Authenticator:
         self._by_hash: SessionCache[bytes, LiveSession] = SessionCache(size_max=SESSIONS_MAX)
         self._noted: SessionCache[SessionId, bool] = SessionCache(size_max=SESSIONS_MAX)
         self.noting: set[asyncio.Task[None]] = set()
+        self.ending: list[Callable[[SessionId | None], None]] = []
 
     async def actor(self, request: Request, *, root_fields: frozenset[str]) -> Actor | None:
         """Who asks; None where nobody says who they are.
@@ -86,25 +104,50 @@ class Authenticator:
             raise _unauthenticated("sign in first")
         return actor.user_id
 
+    async def admitted(
+        self, connection: HTTPConnection, authorization: str | None
+    ) -> Admitted | None:
+        """Whose socket it is; None where nobody says who they are.
+
+        `authorization` is what was said on the socket, before what its headers say. The use of a
+        cookie is not noted: it would not live on in the browser, to which only an answer over
+        HTTP can say so.
+
+        Raises: Fault 401, Unavailable.
+        """
+        found = await self._presented(connection, authorization)
+        if found is None:
+            return None
+        ip = self.address(connection)
+        if found.secret is None:
+            self._use(found.live, ip)
+        return Admitted(actor=_actor(found.live, ip), until=found.until)
+
     async def _actor(self, request: Request) -> Actor | None:
+        found = await self._presented(request, None)
+        if found is None:
+            return None
         ip = self.address(request)
-        header = request.headers.get("authorization")
+        if self._use(found.live, ip) and found.secret is not None:
+            request.state.cookie_again = found.secret
+        return _actor(found.live, ip)
+
+    async def _presented(
+        self, connection: HTTPConnection, authorization: str | None
+    ) -> _Presented | None:
+        header = authorization or connection.headers.get("authorization")
         if header is not None:
             scheme, _, token = header.partition(" ")
             if scheme.lower() != "bearer":
                 raise _unauthenticated("send Authorization: Bearer and an access token")
-            live = await self._by_token(token.strip())
-            self._use(live, ip)
-            return _actor(live, ip)
-        secret = request.cookies.get(self.cookie)
+            return await self._by_token(token.strip())
+        secret = connection.cookies.get(self.cookie)
         if secret is None:
             return None
         live = await self._by_cookie(secret)
-        if self._use(live, ip):
-            request.state.cookie_again = secret
-        return _actor(live, ip)
+        return _Presented(live=live, until=live.session.expires_at, secret=secret)
 
-    async def _by_token(self, token: str) -> LiveSession:
+    async def _by_token(self, token: str) -> _Presented:
         now = self._now()
         try:
             claims = self._tokens.read(token, now=now)
@@ -119,7 +162,7 @@ class Authenticator:
                 self._by_id.put(session_id, live, ttl_s=SESSION_CACHE_S, since=since)
         if live is None or not live.session.is_live(now) or claims.version != live.token_version:
             raise _unauthenticated("the session is over")
-        return live
+        return _Presented(live=live, until=claims.expires_at)
 
     async def _by_cookie(self, secret: str) -> LiveSession:
         digest = self._tokens.digest(secret[:256])
@@ -160,20 +203,24 @@ class Authenticator:
         """It has ended: the next request looks again."""
         self._by_id.drop(session_id)
         self._by_hash.drop_where(lambda _, live: live.session.id == session_id)
+        for told in self.ending:
+            told(session_id)
 
     def forget_all(self) -> None:
         """News may have been lost."""
         self._by_id.clear()
         self._by_hash.clear()
+        for told in self.ending:
+            told(None)
 
-    def address(self, request: Request) -> str | None:
+    def address(self, connection: HTTPConnection) -> str | None:
         """The client's address; what a proxy says of it counts only where the proxy is trusted.
 
         None where it, or one that a trusted proxy names, is not an address.
         """
-        peer = request.client.host if request.client else ""
+        peer = connection.client.host if connection.client else ""
         found: IPv4Address | IPv6Address | None = None
-        for hop in (peer, *reversed(_forwarded(request.headers))):
+        for hop in (peer, *reversed(_forwarded(connection.headers))):
             found = _address(hop)
             if found is None or not any(found in network for network in self._trusted):
                 break

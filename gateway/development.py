@@ -27,7 +27,8 @@ def run(*, data_dir: Path, port: int, with_demo: bool) -> None:
             raise ProcessesError(str(error)) from None
 
     def ready(instance: Instance) -> None:
-        click.echo(welcome(instance, with_demo=with_demo))
+        graphiql = Settings.read({**environ, **instance.environ()}).graphiql
+        click.echo(welcome(instance, with_demo=with_demo, with_graphiql=graphiql))
 
     up(data_dir=data_dir, port=port, before=before, ready=ready, say=click.echo, environ=environ)
 
@@ -44,9 +45,11 @@ async def _prepare(settings: Settings, *, with_demo: bool) -> None:
             await demo.prepare_demo(wired)
 
 
-def welcome(instance: Instance, *, with_demo: bool) -> str:
+def welcome(instance: Instance, *, with_demo: bool, with_graphiql: bool) -> str:
     url = f"{instance.url}/graphql"
     lines = [f"Dashtam answers at {url} ({instance.database}). Ctrl-C ends it."]
+    if with_graphiql:
+        lines.append(f"In a browser, sign in and ask at {instance.url}/graphiql")
     if not with_demo:
         return "\n".join([*lines, "Make a user with: ./dashtam user create you@example.com"])
     sign_in = (

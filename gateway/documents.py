@@ -2,7 +2,7 @@
 
 import asyncio
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from graphql import (
@@ -21,6 +21,7 @@ from graphql import (
 from graphql.validation.validate import ValidationAbortedError
 
 from gateway import guard, strict_json
+from gateway.executor import Readers
 from gateway.guard import Limits, Measured, Refused
 from gateway.recent import Recent
 
@@ -37,10 +38,11 @@ _HALF_PAIR = re.compile(r"Invalid Unicode escape sequence: '\\u(\{0*)?d[89a-f]",
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """A document that may run, and what was learnt of it on the way."""
+    """A document that may run, and what was learnt of it on the way, by its operations too."""
 
     node: DocumentNode
     measured: Measured
+    readers: Readers = field(default_factory=dict)
 
 
 class Documents:

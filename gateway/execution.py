@@ -1,17 +1,29 @@
 """One operation from document to result: done, late or abandoned, and always cleaned up after."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine
+from contextlib import aclosing
 from dataclasses import dataclass
-from typing import Any, Protocol, TypeVar
+from inspect import isawaitable
+from typing import Any, Protocol, TypeVar, cast
 
 import structlog
-from graphql import DocumentNode, ExecutionResult, GraphQLSchema, execute
-from graphql.execution import Executor
+from graphql import (
+    ExecutionResult,
+    FieldNode,
+    GraphQLError,
+    GraphQLSchema,
+    OperationDefinitionNode,
+    located_error,
+)
+from graphql.execution import create_source_event_stream
 from starlette.requests import ClientDisconnect
 from starlette.types import Receive
 from strawberry.execution import optimized_is_awaitable
 
+from gateway import telemetry
+from gateway.documents import Document
+from gateway.executor import PlainExecutor
 from gateway.faults import Fault
 from gateway.parameters import Parameters
 
@@ -39,37 +51,94 @@ class Engine:
     """graphql-core, set up once."""
 
     schema: GraphQLSchema
-    executor_class: type[Executor[Any]] | None
     hide_suggestions: bool
 
     async def run(
-        self, document: DocumentNode, asked: Parameters, context: OperationContext
+        self, document: Document, asked: Parameters, context: OperationContext, event: Any = None
     ) -> ExecutionResult:
-        """Variables that do not coerce are errors of the result, without data."""
-        result: Any = execute(
+        """Variables that do not coerce are errors of the result, without data.
+
+        `event` is one of a subscription's, each of which is executed as a query is.
+        """
+        watch = telemetry.current()
+        if watch is None:
+            return await self._run(document, asked, context, event)
+        with watch.operation(document.node, asked.operation_name, context.trace_id) as seen:
+            seen(result := await self._run(document, asked, context, event))
+        return result
+
+    async def _run(
+        self, document: Document, asked: Parameters, context: OperationContext, event: Any
+    ) -> ExecutionResult:
+        executor = self._executor(document, asked, context, event)
+        if isinstance(executor, list):
+            return ExecutionResult(None, executor)
+        result: Any = executor.execute_operation()
+        if not isinstance(result, ExecutionResult):
+            result = await result
+        executor.forget()
+        return result  # type: ignore[no-any-return]  # nothing is delivered in parts
+
+    async def subscribe(
+        self, document: Document, asked: Parameters, context: OperationContext
+    ) -> AsyncGenerator[Any, None] | ExecutionResult:
+        """The events, each for `run`; or why there are none.
+
+        What fails while they are made is raised as the error of the field that makes them.
+        """
+        executor = self._executor(document, asked, context, None)
+        if isinstance(executor, list):
+            return ExecutionResult(None, executor)
+        found: Any = create_source_event_stream(executor)
+        if isawaitable(found):
+            found = await found
+        return found if isinstance(found, ExecutionResult) else _located(found, executor.operation)
+
+    def _executor(
+        self, document: Document, asked: Parameters, context: OperationContext, event: Any
+    ) -> PlainExecutor | list[GraphQLError]:
+        built = PlainExecutor.build(
             self.schema,
-            document,
+            document.node,
+            event,
             context_value=context,
-            variable_values=asked.variables,
+            raw_variable_values=asked.variables,
             operation_name=asked.operation_name,
-            executor_class=self.executor_class,
             is_awaitable=optimized_is_awaitable,  # type: ignore[arg-type]  # a bool, no TypeGuard
             max_coercion_errors=COERCION_ERRORS_MAX,
             hide_suggestions=self.hide_suggestions,
         )
-        return result if isinstance(result, ExecutionResult) else await result
+        if isinstance(built, list):
+            return built
+        executor = cast("PlainExecutor", built)
+        executor.readers = {} if document.measured.directives else document.readers
+        return executor
+
+
+async def _located(
+    events: AsyncGenerator[Any, None], operation: OperationDefinitionNode
+) -> AsyncGenerator[Any, None]:
+    nodes = [node for node in operation.selection_set.selections if isinstance(node, FieldNode)]
+    names = [(node.alias or node.name).value for node in nodes]
+    async with aclosing(events):
+        try:
+            async for event in events:
+                yield event
+        except Exception as error:
+            raise located_error(error, nodes or None, names or None) from error
 
 
 async def attended(
     work: Coroutine[Any, Any, T],
     *,
-    receive: Receive,
+    receive: Receive | None,
     deadline: float,
     close: Callable[[], Awaitable[None]],
     cleanup_s: float = CLEANUP_S_MAX,
 ) -> T:
     """Run `work` while its client waits, and until `deadline` on the loop's clock; then `close`.
 
+    The client has gone once `receive` says so; without it, whoever awaits this has to be cancelled.
     Whoever gives up first, `work` is cancelled and has settled before `close` is called: a
     command may still have to write that it failed. Both have `cleanup_s` for that; what takes
     longer is logged, and goes on without anyone waiting for it.
@@ -118,7 +187,10 @@ async def _within(wait_s: float, work: asyncio.Future[Any], event: str) -> None:
     work.add_done_callback(_left.discard)
 
 
-async def _disconnected(receive: Receive) -> None:
+async def _disconnected(receive: Receive | None) -> None:
+    if receive is None:
+        await asyncio.get_running_loop().create_future()
+        return
     while (await receive())["type"] != "http.disconnect":
         pass
 

@@ -9,13 +9,11 @@ import asyncio
 from collections import Counter
 from collections.abc import Awaitable, Callable, Hashable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 from uuid import uuid4
 
 import structlog
-from graphql import ExecutionResult, GraphQLError, GraphQLSchema, OperationType, get_operation_ast
-from graphql.execution import Executor
+from graphql import ExecutionResult, GraphQLError, GraphQLSchema, OperationType
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
@@ -23,11 +21,19 @@ from starlette.types import Receive, Scope, Send
 from domain.errors import Unavailable
 from gateway.body import Body, fits
 from gateway.csrf import CsrfRules
-from gateway.documents import Document, Documents, introspection_is_off
+from gateway.documents import Documents
 from gateway.execution import CLEANUP_S_MAX, Engine, OperationContext, attended
 from gateway.faults import Fault, overloaded
 from gateway.guard import Refused
 from gateway.negotiation import LEGACY, RESPONSE, negotiate
+from gateway.operations import (
+    OPERATIONS_MAX,
+    RETRY_AFTER_S,
+    Operation,
+    Operations,
+    Places,
+    not_persisted,
+)
 from gateway.parameters import Parameters, PersistedOnly
 from gateway.reading import FORM, admitted, asked
 from gateway.responses import answer, error, request_error
@@ -39,22 +45,10 @@ UPLOAD_MAX = (10 << 20) + (64 << 10)
 UPLOADS_MAX = 8
 UPLOADS_EACH_MAX = 2
 LONG_BODIES_MAX = 64
-OPERATIONS_MAX = 256
-RETRY_AFTER_S = 1
 
 C = TypeVar("C", bound=OperationContext)
 
 log = structlog.get_logger("dashtam.graphql")
-
-
-@dataclass(frozen=True, slots=True)
-class Operation:
-    """What is about to run; `request.state.operation` while `open_context` is called."""
-
-    document: Document
-    asked: Parameters
-    kind: OperationType
-    root_fields: frozenset[str]
 
 
 async def _anyone(_: Request) -> Hashable:
@@ -87,7 +81,6 @@ class GraphQLOverHttp(Generic[C]):
         documents: Documents,
         open_context: Callable[[Request], Awaitable[C]],
         present: Callable[[GraphQLError, str], dict[str, Any]],
-        executor_class: type[Executor[Any]] | None = None,
         deadline_s: float = DEADLINE_S,
         body_max: int | None = None,
         upload_max: int = UPLOAD_MAX,
@@ -101,20 +94,21 @@ class GraphQLOverHttp(Generic[C]):
         headers: Callable[[C], Iterable[tuple[str, str]]] = _nothing,
         extensions: Callable[[C], dict[str, Any]] = _nothing,
     ) -> None:
-        self._documents, self._open_context, self._present = documents, open_context, present
-        self._engine = Engine(
-            schema=schema,
-            executor_class=executor_class,
-            hide_suggestions=documents.hide_suggestions,
+        self._open_context = open_context
+        self.operations: Operations[C] = Operations(
+            documents=documents,
+            engine=Engine(schema=schema, hide_suggestions=documents.hide_suggestions),
+            present=present,
+            places=Places(operations_max),
+            introspection=introspection,
         )
         self._deadline_s, self._cleanup_s = deadline_s, cleanup_s
         self._csrf, self._admit = csrf or CsrfRules(), admit
         self._body_max = documents.limits.body if body_max is None else body_max
         self._upload_max = upload_max
-        self._operations, self._uploads = _Places(operations_max), _Places(uploads_max)
-        self._long_bodies = _Places(long_bodies_max)
+        self._uploads, self._long_bodies = Places(uploads_max), Places(long_bodies_max)
         self._uploads_of: Counter[Hashable] = Counter()
-        self._introspection, self._headers, self._extensions = introspection, headers, extensions
+        self._headers, self._extensions = headers, extensions
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         body = Body(scope, receive)
@@ -161,13 +155,13 @@ class GraphQLOverHttp(Generic[C]):
         simple = request.method == "GET" or kind == FORM
         if not self._csrf.permits(request.headers, simple=simple):
             raise Fault(403, "NOT_PERMITTED", "this site may not send requests here")
-        self._operations.check()
+        self.operations.places.check()
         with ExitStack() as places:
             if kind == FORM:
                 places.enter_context(self._upload_of(await self._admit(request)))
             found = await self._read(request, body, deadline, places)
             request.state.operation = operation = await self._operation(request.method, found)
-            with self._operations.taken():
+            with self.operations.places.taken():
                 return await self._run(request, operation, media, deadline)
 
     @contextmanager
@@ -198,27 +192,17 @@ class GraphQLOverHttp(Generic[C]):
                     is_long=lambda: places.enter_context(self._long_bodies.taken()),
                 )
         except PersistedOnly:
-            # The words by which Apollo's clients know it; they then send the text.
-            nothing = GraphQLError("PersistedQueryNotSupported")
-            raise Refused("PERSISTED_QUERY_NOT_SUPPORTED", [nothing]) from None
+            raise not_persisted() from None
         except TimeoutError:
             raise Fault(408, "TIMEOUT", "the request took too long to arrive") from None
 
     async def _operation(self, method: str, found: Parameters) -> Operation:
-        document = await self._documents.load(found.query)
-        node = get_operation_ast(document.node, found.operation_name)
-        if node is None:
-            name = found.operation_name
-            message = "Say by operationName which operation to run."
-            if name is not None:
-                message = f"There is no operation {name[:100]!r}, or there are several."
-            raise Refused("OPERATION_RESOLUTION_FAILURE", [GraphQLError(message)])
-        if node.operation is OperationType.SUBSCRIPTION:
+        operation = await self.operations.chosen(found)
+        if operation.kind is OperationType.SUBSCRIPTION:
             raise Fault(406, "BAD_REQUEST", "subscribe over a WebSocket or text/event-stream")
-        if node.operation is OperationType.MUTATION and method != "POST":
+        if operation.kind is OperationType.MUTATION and method != "POST":
             raise Fault(405, "BAD_REQUEST", "mutations come by POST", {"allow": "POST"})
-        root_fields = document.measured.root_fields[node.name.value if node.name else None]
-        return Operation(document, found, node.operation, root_fields)
+        return operation
 
     async def _run(
         self, request: Request, operation: Operation, media: str, deadline: float
@@ -227,10 +211,7 @@ class GraphQLOverHttp(Generic[C]):
 
         async def work() -> ExecutionResult:
             opened.append(context := await self._open_context(request))
-            document = operation.document
-            if document.measured.introspects and not self._introspection(context):
-                raise introspection_is_off()
-            return await self._engine.run(document.node, operation.asked, context)
+            return await self.operations.run(operation, context)
 
         async def close() -> None:
             for context in opened:
@@ -247,17 +228,9 @@ class GraphQLOverHttp(Generic[C]):
 
     def _result(self, media: str, result: ExecutionResult, context: C) -> Response:
         """Raises: Unavailable, where any field failed of it: half a snapshot is no answer."""
-        errors = result.errors or []
-        for error_ in errors:
-            if (unavailable := _unavailable(error_)) is not None:
-                raise unavailable
-        if result.data is None and all(e.path is None for e in errors):
-            # It never ran: its variables did not coerce.
-            said = [request_error(e, "BAD_USER_INPUT", context.trace_id) for e in errors]
+        if (said := self.operations.never_ran(result, context.trace_id)) is not None:
             return answer(media, 200 if media == LEGACY else 400, {"errors": said})
-        reply: dict[str, Any] = {"data": result.data}
-        if errors:
-            reply["errors"] = [self._present(e, context.trace_id) for e in errors]
+        reply = self.operations.reply(result, context.trace_id)
         if extensions := self._extensions(context):
             reply["extensions"] = extensions
         return answer(media, 200, reply, self._headers(context))
@@ -265,36 +238,3 @@ class GraphQLOverHttp(Generic[C]):
 
 def _away(unavailable: Unavailable) -> Fault:
     return overloaded(str(unavailable), retry_after_s=unavailable.retry_after_s)
-
-
-def _unavailable(error: BaseException | None) -> Unavailable | None:
-    """What made the error, as its traceback would tell it."""
-    if isinstance(error, GraphQLError):
-        return _unavailable(error.original_error)
-    if error is None or isinstance(error, Unavailable):
-        return error
-    return _unavailable(
-        error.__cause__ or (None if error.__suppress_context__ else error.__context__)
-    )
-
-
-class _Places:
-    """A number of places; whoever finds none comes back later."""
-
-    def __init__(self, most: int) -> None:
-        self._free = most
-
-    def check(self) -> None:
-        """Raises: Fault 503."""
-        if self._free <= 0:
-            raise overloaded("too many operations at once", retry_after_s=RETRY_AFTER_S)
-
-    @contextmanager
-    def taken(self) -> Iterator[None]:
-        """Raises: Fault 503."""
-        self.check()
-        self._free -= 1
-        try:
-            yield
-        finally:
-            self._free += 1

@@ -87,6 +87,7 @@ class Measured:
     """A document within its limits."""
 
     introspects: bool
+    directives: int
     root_fields: Mapping[str | None, frozenset[str]]  # by the operation's name
 
 
@@ -106,7 +107,7 @@ def check(document: DocumentNode, limits: Limits, alone: frozenset[str] = frozen
         if isinstance(operation, OperationDefinitionNode):
             walk.operation(operation)
     walk.written()
-    return Measured(walk.introspects, walk.root_fields)
+    return Measured(walk.introspects, walk.directives, walk.root_fields)
 
 
 class _Walk:

@@ -38,9 +38,9 @@ class Health:
         return None
 
     def routes(self) -> list[Route]:
-        return [Route("/healthz", _alive), Route("/readyz", self._ready)]
+        return [Route("/healthz", alive), Route("/readyz", self.ready)]
 
-    async def _ready(self, _: Request) -> Response:
+    async def ready(self, _: Request) -> Response:
         problem = await self.problem()
         if problem is None:
             return JSONResponse({"status": "ready", "warnings": self.warnings})
@@ -49,5 +49,5 @@ class Health:
         )
 
 
-async def _alive(_: Request) -> Response:
+async def alive(_: Request) -> Response:
     return JSONResponse({"status": "alive"})

@@ -67,6 +67,9 @@ def up(
         signals = stack.enter_context(_signals())
         try:
             port = _free(port)  # before anything is started for nothing
+            for number in range(len(children)):
+                for name, ops_port in _of_its_own(number, environ).items():
+                    _free(int(ops_port), by=name)
             database = stack.enter_context(_database(data_dir, environ, signals))
             instance = _instance(data_dir, port, database)
             stack.enter_context(announced(instance))
@@ -177,7 +180,7 @@ class Child:
             env=self._environ,
             stdin=subprocess.DEVNULL,
             start_new_session=True,  # Ctrl-C is for the parent, who ends everyone in order
-            preexec_fn=_tie(os.getpid()),  # noqa: PLW1509 - the parent has no other thread
+            preexec_fn=tied_to(os.getpid()),  # noqa: PLW1509 - the parent has no other thread
         )
 
 
@@ -190,7 +193,10 @@ class Tree:
         database: Database,
         say: Callable[[str], None],
     ) -> None:
-        self._children = [Child(name, command, environ) for name, command in children.items()]
+        self._children = [
+            Child(name, command, {**environ, **_of_its_own(number, environ)})
+            for number, (name, command) in enumerate(children.items())
+        ]
         self._signals, self._database, self._say = signals, database, say
         self._database_lives = Lives("database")
         signals.at_once += [self.kill]
@@ -271,7 +277,13 @@ def _instance(data_dir: Path, port: int, database: Database) -> Instance:
     )
 
 
-def _free(port: int) -> int:
+def _of_its_own(number: int, environ: Mapping[str, str]) -> dict[str, str]:
+    """The first child has the port for operators that is set, each other the one after it."""
+    first = environ.get("DASHTAM_OPS_PORT", "")
+    return {"DASHTAM_OPS_PORT": str(int(first) + number)} if first.isdecimal() else {}
+
+
+def _free(port: int, *, by: str = "--port") -> int:
     """That port, or any for 0, if nobody listens on it."""
     until = time.monotonic() + PORT_WAIT_S_MAX
     while True:
@@ -281,13 +293,13 @@ def _free(port: int) -> int:
                 probe.bind((HOST, port))
             except PermissionError as error:
                 raise ProcessesError(
-                    f"Port {port} is not yours to open: choose one above 1023 with --port."
+                    f"Port {port} is not yours to open: choose one above 1023 with {by}."
                 ) from error
             except OSError as error:
                 if time.monotonic() > until:
                     raise ProcessesError(
                         f"Port {port} is in use by another program: end that, or choose another "
-                        "port with --port."
+                        f"port with {by}."
                     ) from error
             else:
                 return int(probe.getsockname()[1])
@@ -305,7 +317,7 @@ def _is_ready(port: int) -> bool:
         asked.close()
 
 
-def _tie(parent: int) -> Callable[[], None]:
+def tied_to(parent: int) -> Callable[[], None]:
     """What a new child does first: ask the kernel to end it with its parent."""
     libc = ctypes.CDLL(None)
     prctl = getattr(libc, "prctl", None)  # Linux only

@@ -8,6 +8,8 @@ import msgspec
 from graphql import GraphQLError
 from starlette.responses import Response
 
+from gateway.telemetry import count_error
+
 MESSAGE_MAX = 500  # characters: messages quote what the client wrote
 
 
@@ -37,6 +39,7 @@ def encode(body: dict[str, Any]) -> bytes:
 
 def error(message: str, code: str, trace_id: str, **extensions: str) -> dict[str, Any]:
     """An error of the request."""
+    count_error(code)
     return {"message": message, "extensions": {"code": code, **extensions, "traceId": trace_id}}
 
 

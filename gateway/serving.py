@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import os
+import resource
 import socket
 from types import FrameType
 
@@ -14,8 +15,10 @@ from uvicorn.supervisors import Multiprocess
 
 from adapters.postgres.pool import AWAY
 from domain.errors import Unavailable
+from gateway import telemetry
 from gateway.logs import configure
 from gateway.settings import Settings, SettingsError
+from gateway.websocket.transport import WebSocketTransport
 
 log = structlog.get_logger("dashtam.process")
 
@@ -23,6 +26,9 @@ DRAIN_S = 2.0  # from /readyz turning red to the listener's end: a balancer's ti
 GRACE_S = 30
 HEADER_MAX = 64 << 10
 BACKLOG = 1024
+PROCESSES = "_DASHTAM_PROCESSES"  # from the parent to its own: how many they are
+OTHER_FILES = 1_024  # what is open beside sockets: requests, the database, Redis
+HEARTBEAT_S = 20.0  # between two pings of a socket, and until the peer that gives no pong is dead
 
 
 class _Draining(uvicorn.Server):
@@ -47,7 +53,9 @@ class _Draining(uvicorn.Server):
             return
         health.draining = True
         log.info("process.draining")
-        asyncio.get_running_loop().call_later(self._drain_s, super().handle_exit, sig, None)
+        loop = asyncio.get_running_loop()
+        self._app.state.sockets.drain(self._drain_s)
+        loop.call_later(self._drain_s, super().handle_exit, sig, None)
 
 
 def serve(settings: Settings, *, workers: int = 1) -> None:
@@ -58,6 +66,7 @@ def serve(settings: Settings, *, workers: int = 1) -> None:
             Redis, which would each count their own limits.
         Unavailable: the database cannot be reached.
     """
+    _allow_files(settings.limits.sockets + OTHER_FILES)
     if workers > 1:
         if settings.redis_url is None:
             raise SettingsError(
@@ -79,6 +88,16 @@ def serve(settings: Settings, *, workers: int = 1) -> None:
             if failure is None:
                 raise
             raise failure from None
+
+
+def _allow_files(count: int) -> None:
+    """Every socket is an open file, of which 1,024 are the usual limit, but seldom the hard one."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if resource.RLIM_INFINITY != soft < count:
+        most = count if hard == resource.RLIM_INFINITY else min(count, hard)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, most), hard))
+        if most < count:
+            log.warning("process.few_files", count=most)
 
 
 def _listening(settings: Settings) -> socket.socket:
@@ -103,7 +122,7 @@ def application() -> Starlette:
 
     settings = Settings.read(os.environ)
     configure(settings.log_level)
-    return create_app(settings)
+    return create_app(settings, processes=int(os.environ[PROCESSES]))
 
 
 def work_until_ended(settings: Settings) -> None:
@@ -140,6 +159,13 @@ def _config(settings: Settings, app: Starlette | str) -> uvicorn.Config:
         server_header=False,
         proxy_headers=False,
         timeout_graceful_shutdown=GRACE_S,
+        ws=WebSocketTransport,
+        ws_max_size=settings.limits.body,
+        ws_ping_interval=HEARTBEAT_S,
+        ws_ping_timeout=HEARTBEAT_S,
+        # Its windows take memory for each socket, and what is compressed beside what a stranger
+        # chose tells by its length what it was.
+        ws_per_message_deflate=False,
         h11_max_incomplete_event_size=HEADER_MAX,
         backlog=BACKLOG,
         lifespan="on",
@@ -150,8 +176,10 @@ def _serve_many(settings: Settings, workers: int) -> None:
     """uvicorn's processes end without turning /readyz red first: a balancer that needs that runs
     several `serve`, each on its own port.
     """
+    telemetry.check(settings, workers)
     asyncio.run(_openable(settings))
     os.environ["DASHTAM_PORT"] = str(settings.port)
+    os.environ[PROCESSES] = str(workers)
     config = _config(settings, "gateway.serving:application")
     config.workers = workers
     with _listening(settings) as listening:

@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 
 PREFIX = "DASHTAM_"
 # Read by the tests and tools of a checkout, not by the gateway.
-NOT_OURS = re.compile(r"DASHTAM_(TEST_\w+|WITHOUT_NODE)")
+NOT_OURS = re.compile(r"DASHTAM_(TEST_\w+|WITHOUT_(NODE|BROWSER))")
 PROVIDERS = ("sandbox", "schwab", "alpaca", "simplefin", "plaid", "chase", "file", "manual")
 LOG_LEVELS = ("debug", "info", "warning", "error")
 

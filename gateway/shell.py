@@ -3,13 +3,12 @@
 import asyncio
 import os
 from collections.abc import AsyncIterator, Iterator, Sequence
-from contextlib import asynccontextmanager, contextmanager, suppress
-from dataclasses import dataclass
+from contextlib import aclosing, asynccontextmanager, contextmanager, suppress
+from dataclasses import dataclass, replace
 from pathlib import Path
 from uuid import UUID
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
 
 from domain.commands.identity import CreateUser, actor_to_be, create_user
 from domain.commands.imports import Imported, ImportStatement, import_statement
@@ -20,14 +19,16 @@ from domain.identity import Actor, Role, User, new_id
 from domain.imports import FILE_BYTES_MAX, ImportPreview
 from domain.links import LinkId
 from domain.money import Money
+from domain.queries.sync import progress
 from domain.sync import SyncCounts, SyncRun, SyncStatus
 from gateway import embedded
+from gateway.drawing import drawn
 from gateway.instance import running_instance
 from gateway.logs import configure
 from gateway.settings import Settings
 from gateway.wiring import Wired, wire
 
-POLL_S = 0.2
+TAKE_OVER_S = 2.0  # between two tries to run what another worker has
 console = Console(highlight=False, markup=False, soft_wrap=True)  # file names are no markup
 
 
@@ -128,18 +129,10 @@ async def _import(wired: Wired, actor: Actor, path: Path, asked: ImportAsked) ->
         dry_run=asked.dry_run,
         at=wired.app.now(),
     )
-    with _progress() as progress:
-        task = progress.add_task(path.name, total=1)
-        watching = asyncio.create_task(_watch_newest(wired, actor, progress, task))
-        try:
-            imported = await import_statement(wired.app, cmd)
-            if imported.run is not None and not imported.run.status.is_terminal:
-                imported = Imported(run=await _to_its_end(wired, actor, imported.run))
-        finally:
-            watching.cancel()
-            with suppress(asyncio.CancelledError):
-                await watching
-        progress.update(task, completed=1)
+    async with drawn(console, wired, actor, path.name) as follow:
+        imported = await import_statement(wired.app, replace(cmd, queued=follow))
+        if imported.run is not None and not imported.run.status.is_terminal:
+            imported = Imported(run=await _to_its_end(wired, actor, imported.run))
     if imported.preview is not None:
         _show_preview(imported.preview)
         return True
@@ -183,16 +176,9 @@ async def sync(settings: Settings, email: str, link_id: str | None, *, force: bo
             console.print("there is no link that can be synced")
         failed = 0
         for run in runs:
-            with _progress() as progress:
-                task = progress.add_task("syncing", total=1)
-                watching = asyncio.create_task(_watch_newest(wired, actor, progress, task))
-                try:
-                    done = await _to_its_end(wired, actor, run)
-                finally:
-                    watching.cancel()
-                    with suppress(asyncio.CancelledError):
-                        await watching
-                progress.update(task, completed=1)
+            async with drawn(console, wired, actor, f"link {run.link_id}") as follow:
+                follow(run.id)
+                done = await _to_its_end(wired, actor, run)
             failed += not _show(f"link {run.link_id}", done)
     return failed
 
@@ -204,27 +190,18 @@ async def _to_its_end(wired: Wired, actor: Actor, run: SyncRun) -> SyncRun:
         try:
             return await run_sync(wired.app, cmd)
         except (Busy, LeaseLost):
-            await asyncio.sleep(POLL_S)
-        reads = wired.snapshot(actor)
-        try:
-            run = next(iter(await reads.runs_by_id([run.id])), run)
-        finally:
-            await reads.close()
+            run = await _elsewhere(wired, actor, run)
     return run
 
 
-async def _watch_newest(wired: Wired, actor: Actor, progress: Progress, task: object) -> None:
-    """Draw how far the user's newest run is."""
-    while True:
-        await asyncio.sleep(POLL_S)
-        reads = wired.snapshot(actor)
-        try:
-            newest = await reads.runs(None, limit=1, after=None)
-        finally:
-            await reads.close()
-        for run in newest:
-            if not run.status.is_terminal:
-                progress.update(task, completed=float(run.progress))  # type: ignore[arg-type]
+async def _elsewhere(wired: Wired, actor: Actor, run: SyncRun) -> SyncRun:
+    """The run at its end, or after a while, when it is worth another try to take it over."""
+    stream = progress(run.id, wired.app.movements, lambda: wired.snapshot(actor))
+    with suppress(TimeoutError):
+        async with asyncio.timeout(TAKE_OVER_S), aclosing(stream) as states:
+            async for run in states:  # noqa: B007, PLR1704 - the last one is what is wanted
+                pass
+    return run
 
 
 def _link_id(text: str) -> LinkId:
@@ -238,12 +215,6 @@ def _link_id(text: str) -> LinkId:
     if found is None:
         raise NotFound("there is no such link")
     return LinkId(found)
-
-
-def _progress() -> Progress:
-    columns = (TextColumn("{task.description}", markup=False), BarColumn(), TaskProgressColumn())
-    quiet = not console.is_terminal
-    return Progress(*columns, TimeElapsedColumn(), console=console, transient=True, disable=quiet)
 
 
 def _show(name: str, run: SyncRun) -> bool:

@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 
 import asyncpg
 
@@ -24,10 +25,15 @@ from adapters.security.passwords import Argon2Passwords
 from adapters.security.tokens import Tokens
 from adapters.security.vault import Vault
 from domain.identity import Actor
-from domain.ports import App, Limit, Limits, LimitSettings
+from domain.ports import App, Fanout, Limit, Limits, LimitSettings, unobserved
 from domain.storage import Reads
+from gateway import telemetry
+from gateway.movements import RunMovements
 from gateway.settings import Limits as LimitFigures
 from gateway.settings import Settings, SettingsError
+
+if TYPE_CHECKING:
+    from redis.asyncio import Redis
 
 QUARTER_HOUR_S = 900
 CLOSE_S_MAX = 5
@@ -35,13 +41,21 @@ CLOSE_S_MAX = 5
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wired:
-    """Everything that is open, for as long as `wire` is."""
+    """Everything that is open, for as long as `wire` is.
+
+    `fanout` carries what is much and may be lost: Redis where it is configured, since every NOTIFY
+    waits for one lock as it commits. `endings` of sessions stay with PostgreSQL even then: they are
+    rare, and are said inside of the transaction that ends the session, so that none is ever ended
+    without its news, nor while Redis is away.
+    """
 
     settings: Settings
     app: App
     pool: asyncpg.Pool
     tokens: Tokens
-    fanout: PostgresFanout
+    fanout: Fanout
+    movements: RunMovements
+    endings: Fanout
 
     def snapshot(self, actor: Actor) -> Reads:
         return Snapshot(self.pool, actor.user_id)
@@ -63,6 +77,8 @@ async def wire(settings: Settings) -> AsyncIterator[Wired]:
         stack.push_async_callback(engine.dispose)
         pool = await open_pool(settings.database_url, settings.db_read_pool)
         stack.push_async_callback(_close, pool)
+        if (watch := telemetry.current()) is not None:
+            watch.pools(pool, engine)
         passwords = Argon2Passwords(
             memory_kib=settings.argon2.memory_kib,
             time_cost=settings.argon2.iterations,
@@ -71,24 +87,39 @@ async def wire(settings: Settings) -> AsyncIterator[Wired]:
         stack.callback(passwords.close)
         tokens = Tokens(keyring, issuer=settings.public_url, audience=settings.public_url)
         rules = await _rules(pool)
+        redis = _redis(settings, stack)
+        endings = PostgresFanout(pool, settings.database_url)
+        fanout = endings if redis is None else _redis_fanout(redis)
+        movements = RunMovements(fanout)
         app = App(
-            store=PostgresStore(engine),
+            store=PostgresStore(engine, moved=movements.moved),
             doors=PostgresDoors(pool),
             policy=CasbinPolicy(rules),
             providers=providers(statement_of, enabled=settings.providers),
             vault=Vault(keyring),
             passwords=passwords,
             tokens=tokens,
-            limits=await _limits(settings, stack),
+            limits=_limits(redis) if watch is None else watch.limits(_limits(redis)),
             read_statement=statement_of,
             now=lambda: datetime.now(UTC),
+            movements=movements,
             limit_settings=limits_of(settings.limits),
             session_limit=settings.session_limit,
+            observe=unobserved if watch is None else watch.command,
         )
-        fanout = PostgresFanout(pool, settings.database_url)
-        hearing = asyncio.create_task(fanout.run())
+        hearing = [asyncio.create_task(fan.run()) for fan in {endings, fanout}]
+        hearing.append(asyncio.create_task(movements.run()))
         stack.push_async_callback(_end, hearing)
-        yield Wired(settings=settings, app=app, pool=pool, tokens=tokens, fanout=fanout)
+        stack.push_async_callback(movements.close)
+        yield Wired(
+            settings=settings,
+            app=app,
+            pool=pool,
+            tokens=tokens,
+            fanout=fanout,
+            movements=movements,
+            endings=endings,
+        )
 
 
 def limits_of(figures: LimitFigures) -> LimitSettings:
@@ -121,22 +152,37 @@ async def _rules(pool: asyncpg.Pool) -> list[tuple[str, str, str]]:
         raise SettingsError("The database has no tables yet: run `dashtam migrate`.") from None
 
 
-async def _limits(settings: Settings, stack: AsyncExitStack) -> Limits:
-    """In memory for one process, in Redis for several."""
+def _redis(settings: Settings, stack: AsyncExitStack) -> "Redis | None":
+    """In Redis is what several processes share; one does without."""
     if settings.redis_url is None:
-        return MemoryLimits()
+        return None
     from redis.asyncio import Redis  # noqa: PLC0415 - slow to import
-
-    from adapters.redis.limits import RedisLimits  # noqa: PLC0415 - imports Redis too
 
     redis = Redis.from_url(settings.redis_url)
     stack.push_async_callback(redis.aclose)
+    return redis
+
+
+def _limits(redis: "Redis | None") -> Limits:
+    if redis is None:
+        return MemoryLimits()
+    from adapters.redis.limits import RedisLimits  # noqa: PLC0415 - imports Redis too
+
     return RedisLimits(redis)
 
 
-async def _end(task: asyncio.Task[None]) -> None:
-    task.cancel()
-    await asyncio.gather(task, return_exceptions=True)
+def _redis_fanout(redis: "Redis") -> Fanout:
+    from adapters.redis.fanout import RedisFanout  # noqa: PLC0415 - same
+
+    # Redis's channels know no database: two instances on one server would hear each other.
+    number = redis.connection_pool.connection_kwargs.get("db", 0)
+    return RedisFanout(redis, prefix=f"dashtam:{number}:")
+
+
+async def _end(tasks: list[asyncio.Task[None]]) -> None:
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
 
 
 async def _close(pool: asyncpg.Pool) -> None:

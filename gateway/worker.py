@@ -4,8 +4,9 @@ import asyncio
 import json
 import signal
 from collections.abc import Awaitable, Callable
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from datetime import timedelta
+from time import time_ns
 from uuid import UUID, uuid4
 
 import asyncpg
@@ -17,8 +18,8 @@ from pgqueuer.adapters.persistence.qb import (
     QuerySchedulerBuilder,
 )
 
-from adapters.postgres.fanout import RELAYED
 from adapters.postgres.jobs import SETTINGS as JOBS
+from adapters.postgres.jobs import waiting
 from adapters.postgres.pool import AWAY
 from adapters.postgres.relay import BATCH, relay
 from domain.commands.running import Busy, Interrupted, LeaseLost, RunSync, run_sync
@@ -27,7 +28,10 @@ from domain.errors import DomainError, Unavailable
 from domain.events import Event
 from domain.identity import Actor, Role, UserId
 from domain.links import LinkId
+from domain.ports import RELAYED
 from domain.sync import LEASE, RunId
+from gateway import telemetry
+from gateway.health import Health
 from gateway.settings import Settings
 from gateway.wiring import Wired, wire
 
@@ -69,6 +73,7 @@ class Worker:
             asyncio.create_task(self._every(SCHEDULE_EVERY_S, self._schedule)),
             asyncio.create_task(self._every(SCHEDULE_EVERY_S, self._take_up)),
             asyncio.create_task(self._every(RELAY_EVERY_S, self._relay)),
+            asyncio.create_task(self._every(SCHEDULE_EVERY_S, self._count_jobs)),
         ]
         try:
             # pgqueuer probes its listener before it listens, and where the probe is faster takes
@@ -86,7 +91,9 @@ class Worker:
 
     async def _sync(self, job: Job) -> None:
         said = json.loads(job.payload or b"{}")
-        await self._run(UserId(UUID(said["user"])), RunId(UUID(said["run"])))
+        watch = telemetry.current()
+        with nullcontext() if watch is None else watch.job(job.entrypoint, job.headers):
+            await self._run(UserId(UUID(said["user"])), RunId(UUID(said["run"])))
 
     async def _run(self, user_id: UserId, run_id: RunId) -> None:
         actor = Actor(user_id=user_id, role=Role.USER)
@@ -138,16 +145,26 @@ class Worker:
                 await self._run(user_id, run_id)
 
     async def _relay(self) -> None:
-        while await relay(self._pool, self._send) == BATCH:
-            continue
+        watch, count = telemetry.current(), BATCH
+        while count == BATCH:
+            began_ns = time_ns()
+            count = await relay(self._pool, self._send)
+            if watch is not None:
+                watch.relayed(count, began_ns)
 
     async def _send(self, seq: int, event: Event) -> None:
+        if (watch := telemetry.current()) is not None:
+            watch.passed_on(event.at, self._app.now())
         said = {"seq": seq, "user": str(event.user_id), "name": event.name.value}
         text = json.dumps({**said, "facts": {**event.facts}})
         try:
             await self._wired.fanout.publish(RELAYED, text)
         except ValueError:  # too long to be told: subscribers find it in the table
             log.warning("relay.too_long", count=seq)
+
+    async def _count_jobs(self) -> None:
+        if (watch := telemetry.current()) is not None:
+            watch.waiting_jobs(*await waiting(self._pool))
 
     async def _every(self, seconds: float, do: Callable[[], Awaitable[None]]) -> None:
         while not self._stopping.is_set():
@@ -165,13 +182,21 @@ async def work(settings: Settings) -> None:
 
     A database that goes away is waited for. Raises Unavailable where it was never there.
     """
-    stop, begun = asyncio.Event(), False
+    stop = asyncio.Event()
     for word in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(word, stop.set)
+    async with telemetry.opened(settings, "worker") as operators:
+        await _work_until(stop, settings, operators)
+
+
+async def _work_until(
+    stop: asyncio.Event, settings: Settings, operators: telemetry.Readiness
+) -> None:
+    begun = False
     while not stop.is_set():
         try:
             async with wire(settings) as wired:
-                begun = True
+                begun, operators.health = True, Health(wired.pool)
                 await _work(wired, stop)
         except (Unavailable, asyncpg.InterfaceError, *AWAY) as error:
             if not begun:

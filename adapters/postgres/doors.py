@@ -1,11 +1,14 @@
 """The doors: what is found before anyone is known, or for nobody in particular."""
 
 from collections.abc import Sequence
+from contextlib import nullcontext
 from datetime import datetime
 from typing import Any
 
+from adapters import telemetry
 from adapters.postgres.identity import session_of, user_of
 from adapters.postgres.pool import Connection, Pool, first_words
+from adapters.postgres.summary import summary_of_sql
 from domain.identity import Role, SessionId, UserId
 from domain.links import LinkId
 from domain.ports import KnownUser, LiveSession
@@ -55,7 +58,9 @@ class PostgresDoors:
             rows: Sequence[Any] = await connection.fetch(door, *given)
             return rows
 
-        connection, rows = await first_words(self._pool, say)
+        watch = telemetry.watch
+        with nullcontext() if watch is None else watch.statement(summary_of_sql(door)):
+            connection, rows = await first_words(self._pool, say)
         await self._pool.release(connection)
         return rows
 

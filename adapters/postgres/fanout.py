@@ -1,62 +1,34 @@
 """Telling every process at once, over LISTEN and NOTIFY."""
 
 import asyncio
-from collections import defaultdict
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from typing import Any
 
 import asyncpg
 
-from adapters.postgres.pool import AWAY, Connection, Pool, first_words
+from adapters.postgres.pool import AWAY, Connection, Pool, first_words, to_its_end
+from adapters.subscribers import Subscribers, Subscription, checked
 
 SESSION_ENDED = "dashtam_session_ended"  # payload: its id; said as the change commits
-RELAYED = "dashtam_relayed"  # payload: one event of the outbox, as JSON
 
-PAYLOAD_BYTES_MAX = 7_999  # PostgreSQL's own limit
-WAITING_MAX = 1_000  # messages of one subscriber; one who is slower misses some, and is told
 CONNECT_S_MAX = 5
 RETRY_S_FIRST, RETRY_S_MAX = 0.1, 5.0
 SILENCE_S_MAX = 30  # a connection can break without a word, so it is asked
 LOST = (*AWAY, asyncpg.InterfaceError)
 
 
-class Subscription:
-    """What is said on one channel, in order.
-
-    None comes first, once all that follows will be heard, and again where something may have been
-    missed, after the connection was lost or the subscriber fell behind: look at the tables then.
-    """
-
-    def __init__(self) -> None:
-        self._waiting: asyncio.Queue[str | None] = asyncio.Queue(WAITING_MAX)
-
-    def __aiter__(self) -> AsyncIterator[str | None]:
-        return self
-
-    async def __anext__(self) -> str | None:
-        return await self._waiting.get()
-
-    def hear(self, payload: str | None) -> None:
-        if self._waiting.full():
-            while not self._waiting.empty():
-                self._waiting.get_nowait()
-            payload = None
-        self._waiting.put_nowait(payload)
-
-
 class PostgresFanout:
-    """Publishes through a pool; hears on a connection of its own, which is made again when lost.
-
-    Channels are few: names of ours, never one a user.
+    """`domain.ports.Fanout`. Publishes through a pool; hears on a connection of its own, which is
+    made again when lost.
     """
 
     def __init__(self, pool: Pool, url: str) -> None:
         self._pool, self._url = pool, url
-        self._subscribers: dict[str, set[Subscription]] = defaultdict(set)
+        self._subscribers = Subscribers()
         self._connection: Any = None
         self._hears = False
-        self._turn = asyncio.Lock()
+        self._turn = asyncio.Lock()  # one statement at a time on the connection
 
     @property
     def hears(self) -> bool:
@@ -67,11 +39,10 @@ class PostgresFanout:
         """To every subscriber of every process, this one's too; twice where an answer got lost.
 
         Raises:
-            ValueError: over PAYLOAD_BYTES_MAX bytes.
+            ValueError: over PAYLOAD_BYTES_MAX bytes, or no text of PostgreSQL's.
             Unavailable: the database is away.
         """
-        if len(payload.encode()) > PAYLOAD_BYTES_MAX:
-            raise ValueError(f"over {PAYLOAD_BYTES_MAX} bytes")
+        checked(payload)
 
         async def say(connection: Connection) -> None:
             await connection.execute("SELECT pg_notify($1, $2)", channel, payload)
@@ -82,8 +53,7 @@ class PostgresFanout:
     @asynccontextmanager
     async def subscribe(self, channel: str) -> AsyncIterator[Subscription]:
         """While the database is away, nothing is heard."""
-        subscription = Subscription()
-        self._subscribers[channel].add(subscription)
+        subscription = self._subscribers.add(channel)
         try:
             async with self._turn:
                 if self._connection is not None:
@@ -92,7 +62,14 @@ class PostgresFanout:
                         subscription.hear(None)
             yield subscription
         finally:
-            self._subscribers[channel].discard(subscription)
+            self._subscribers.remove(channel, subscription)
+            await to_its_end(self._forget(channel))
+
+    async def _forget(self, channel: str) -> None:
+        async with self._turn:
+            if self._connection is not None and channel not in self._subscribers.channels:
+                with suppress(*LOST):
+                    await self._connection.remove_listener(channel, self._heard)
 
     async def run(self) -> None:
         """Keep the listening connection; for ever, as a task of whoever opened this."""
@@ -105,12 +82,12 @@ class PostgresFanout:
                     connection.add_termination_listener(lambda _, lost=lost: lost.set())
                     async with self._turn:
                         self._connection = connection
-                        for channel in [*self._subscribers]:
+                        for channel in self._subscribers.channels:
                             await self._listen(channel)
                     wait_s = RETRY_S_FIRST
-                    self._all_may_have_missed()
+                    self._subscribers.all_may_have_missed()
                     self._hears = True
-                    await _until(lost, connection)
+                    await self._until(lost)
                 finally:
                     self._connection, self._hears = None, False
                     connection.terminate()
@@ -121,18 +98,12 @@ class PostgresFanout:
         await self._connection.add_listener(channel, self._heard)
 
     def _heard(self, _connection: Any, _pid: int, channel: str, payload: str) -> None:
-        for subscription in [*self._subscribers[channel]]:
-            subscription.hear(payload)
+        self._subscribers.hear(channel, payload)
 
-    def _all_may_have_missed(self) -> None:
-        for subscriptions in self._subscribers.values():
-            for subscription in subscriptions:
-                subscription.hear(None)
-
-
-async def _until(lost: asyncio.Event, connection: Any) -> None:
-    while not lost.is_set():
-        with suppress(TimeoutError):
-            await asyncio.wait_for(lost.wait(), SILENCE_S_MAX)
-            return
-        await connection.execute("SELECT 1", timeout=CONNECT_S_MAX)
+    async def _until(self, lost: asyncio.Event) -> None:
+        while not lost.is_set():
+            with suppress(TimeoutError):
+                await asyncio.wait_for(lost.wait(), SILENCE_S_MAX)
+                return
+            async with self._turn:
+                await self._connection.execute("SELECT 1", timeout=CONNECT_S_MAX)

@@ -11,9 +11,14 @@ from pgqueuer.domain.settings import DBSettings
 from pgqueuer.queries import Queries
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from adapters import telemetry
 from adapters.postgres.connections import answered
+from adapters.postgres.pool import Pool, first_words
 
 SETTINGS = DBSettings(db_schema="jobs")
+WAITING = f"""
+SELECT count(*), coalesce(extract(epoch FROM now() - min(execute_after)), 0) AS oldest_s
+FROM jobs.{SETTINGS.queue_table} WHERE status = 'queued' AND execute_after <= now()"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,6 +39,17 @@ class Job:
         return json.dumps({"user": str(self.user_id), **self.payload}).encode()
 
 
+async def waiting(pool: Pool) -> tuple[int, float]:
+    """How many jobs may begin, and for how many seconds the oldest could have.
+
+    Raises:
+        Unavailable: the database is away.
+    """
+    connection, row = await first_words(pool, lambda c: c.fetchrow(WAITING))
+    await pool.release(connection)
+    return row["count"], float(row["oldest_s"])
+
+
 async def enqueue(db: AsyncConnection, jobs: Sequence[Job]) -> None:
     """Those that wait or run already are skipped: raising would abort the transaction.
 
@@ -48,11 +64,14 @@ async def enqueue(db: AsyncConnection, jobs: Sequence[Job]) -> None:
     queue = Queries(
         AsyncpgDriver(raw), qbe=QueryBuilderEnvironment(SETTINGS), qbq=QueryQueueBuilder(SETTINGS)
     )
+    watch = telemetry.watch
+    carried = None if watch is None else watch.carried()
     with answered():
         await queue.enqueue(
             [job.name for job in jobs],
             [job.body() for job in jobs],
             [0] * len(jobs),
             dedupe_key=[job.dedupe_key for job in jobs],
+            headers=None if carried is None else [dict(carried) for _ in jobs],
             on_conflict="skip",
         )

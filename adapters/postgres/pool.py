@@ -11,6 +11,7 @@ from typing import Any, TypeAlias, TypeVar
 import asyncpg
 from asyncpg.pool import PoolConnectionProxy
 
+from adapters import telemetry
 from domain.errors import Unavailable
 
 T = TypeVar("T")
@@ -110,7 +111,8 @@ async def to_its_end(work: Awaitable[T]) -> T:
 
 async def _acquired(pool: Pool) -> Connection:
     try:
-        return await pool.acquire()
+        with telemetry.waiting("read"):
+            return await pool.acquire()
     except asyncpg.InterfaceError as error:
         raise Unavailable("the database is being closed") from error
 

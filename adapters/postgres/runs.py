@@ -53,6 +53,7 @@ KINDS = ("created", "updated", "unchanged", "removed", "quarantined")
 class Runs:
     def __init__(self, db: Writing) -> None:
         self._db = db
+        self.moved: set[RunId] = set()
 
     async def get(self, id: RunId, *, lock: bool = False) -> SyncRun:
         row = await self._db.row(locked(ONE) if lock else ONE, id=id)
@@ -71,9 +72,11 @@ class Runs:
     async def add(self, run: SyncRun) -> None:
         row = {"id": run.id, **_values(run), "touched_at": run.queued_at}
         await self._db.insert(b.sync_runs, [row])
+        self.moved.add(run.id)
 
     async def save(self, run: SyncRun) -> None:
         await self._db.run_each(SAVE, [{"row_id": run.id, **_values(run)}])
+        self.moved.add(run.id)
 
     async def quarantine(self, rows: Sequence[QuarantinedRow]) -> None:
         await self._db.insert(b.quarantine, [_quarantine_values(row) for row in rows])

@@ -5,6 +5,7 @@ from adapters.postgres.reads.history import HistoryReads
 from adapters.postgres.reads.holdings import HoldingReads
 from adapters.postgres.reads.identity import IdentityReads
 from adapters.postgres.reads.links import LinkReads
+from adapters.postgres.reads.reconciliation import ReconciliationReads
 from adapters.postgres.reads.securities import SecurityReads
 from adapters.postgres.reads.statements import Abandoned
 from adapters.postgres.reads.sync import SyncReads
@@ -21,6 +22,7 @@ class Snapshot(
     HoldingReads,
     TransactionReads,
     HistoryReads,
+    ReconciliationReads,
     SyncReads,
 ):
     """`domain.storage.Reads` on PostgreSQL, for one operation.

@@ -1,12 +1,13 @@
 """The unit of work of a command: its rows, events, jobs and audit entry commit together."""
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Collection, Mapping
 from contextlib import asynccontextmanager
 
 from sqlalchemy import text
-from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
+from adapters import telemetry
 from adapters.postgres import bookkeeping as b
 from adapters.postgres.accounts import Accounts
 from adapters.postgres.connections import answered
@@ -21,12 +22,18 @@ from adapters.postgres.securities import Securities
 from adapters.postgres.transactions import Transactions
 from adapters.postgres.writing import Writing
 from domain import storage
+from domain.errors import Unavailable
 from domain.events import Event
 from domain.identity import Actor, UserId
 from domain.ports import Attempt
+from domain.sync import RunId
 
 EVENTS_CHANNEL = "dashtam_events"  # the relay listens
 NOTIFY = text("SELECT pg_notify(:channel, '')")
+
+
+def _nobody(_: Collection[RunId]) -> None:
+    """Nobody wants to know."""
 
 
 class PostgresWork:
@@ -42,7 +49,8 @@ class PostgresWork:
         self.holdings: storage.Holdings = Holdings(db)
         self.transactions: storage.Transactions = Transactions(db)
         self.history: storage.History = History(db)
-        self.runs: storage.Runs = Runs(db)
+        self.runs: storage.Runs = (runs := Runs(db))
+        self.moved = runs.moved
         self.imports: storage.Imports = Imports(db)
 
     def record(self, event: Event) -> None:
@@ -64,10 +72,16 @@ class PostgresWork:
 
 
 class PostgresStore:
-    """Raises Unavailable while the database is away."""
+    """Raises Unavailable while the database is away.
 
-    def __init__(self, engine: AsyncEngine) -> None:
-        self._engine = engine
+    `moved` is told, once they are committed, of the sync runs that a unit of work has changed. It
+    neither waits nor fails, since the work is done by then.
+    """
+
+    def __init__(
+        self, engine: AsyncEngine, *, moved: Callable[[Collection[RunId]], None] = _nobody
+    ) -> None:
+        self._engine, self._moved = engine, moved
 
     @asynccontextmanager
     async def begin(self, actor: Actor, settles: Attempt | None) -> AsyncIterator[storage.Work]:
@@ -80,6 +94,8 @@ class PostgresStore:
                 settles.unsure = True
         if settles:
             settles.unsure, settles.settled = False, True
+        if work.moved:
+            self._moved(work.moved)
 
     async def audit(self, attempt: Attempt, outcome: str, detail: str | None = None) -> None:
         async with self._inside(attempt.actor.user_id) as db:
@@ -88,17 +104,39 @@ class PostgresStore:
     @asynccontextmanager
     async def _inside(self, user_id: UserId) -> AsyncIterator[Writing]:
         """A transaction in this user's identity; it commits if the body ends well."""
-        with answered():
+        with telemetry.unit_of_work():
+            db = await self._entered(user_id)
+            try:
+                yield db
+                with answered(), telemetry.statement("COMMIT"):
+                    await db.db.commit()
+            finally:
+                await _closed(db.db)
+
+    async def _entered(self, user_id: UserId, *, again: bool = True) -> Writing:
+        """On a connection that answers.
+
+        One that the server ended while it was idle shows only when it is spoken on: then the pool
+        trusts none that it has, and makes a new one. To ask each first whether it is alive would
+        cost every unit of work three round trips.
+        """
+        with answered(), telemetry.waiting("write"):
             connection = await self._engine.connect()
+        db = Writing(connection, user_id)
         try:
-            db = Writing(connection, user_id)
             await db.enter()
-            yield db
-            with answered():
-                await connection.commit()
-        finally:
-            # What has not been committed is rolled back, and a cancellation waits for that.
-            await asyncio.shield(asyncio.create_task(connection.close()))
+        except BaseException as error:
+            is_gone = connection.invalidated and isinstance(error, Unavailable)
+            await _closed(connection)
+            if is_gone and again:
+                return await self._entered(user_id, again=False)
+            raise
+        return db
+
+
+async def _closed(connection: AsyncConnection) -> None:
+    """What has not been committed is rolled back, and a cancellation waits for that."""
+    await asyncio.shield(asyncio.create_task(connection.close()))
 
 
 async def _note(db: Writing, attempt: Attempt, outcome: str, detail: str | None) -> None:

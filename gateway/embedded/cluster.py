@@ -5,6 +5,7 @@ import shutil
 import signal
 import subprocess
 import time
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -84,8 +85,10 @@ def initialise(how: Runner, pgdata: Path, password: str, *, durable: bool) -> No
     new.rename(pgdata)
 
 
-def launch(how: Runner, pgdata: Path, run_dir: Path, *, durable: bool) -> subprocess.Popen[bytes]:
-    """Start the server and wait until it answers.
+def launch(
+    how: Runner, pgdata: Path, run_dir: Path, *, durable: bool, settings: Mapping[str, str]
+) -> subprocess.Popen[bytes]:
+    """Start the server and wait until it answers; `settings` go before our own.
 
     Raises:
         EmbeddedError: it ended instead; the message has its last words.
@@ -96,9 +99,9 @@ def launch(how: Runner, pgdata: Path, run_dir: Path, *, durable: bool) -> subpro
         log = pgdata.parent / "log"
         if log.exists() and log.stat().st_size > LOG_BYTES_MAX:
             log.replace(log.with_suffix(".old"))
-        settings = OPTIONS | {"unix_socket_directories": str(run_dir)}
-        settings |= {} if durable else NOT_DURABLE
-        words = [f"--{name}={value}" for name, value in settings.items()]
+        options = OPTIONS | {"unix_socket_directories": str(run_dir)}
+        options |= ({} if durable else NOT_DURABLE) | dict(settings)
+        words = [f"--{name}={value}" for name, value in options.items()]
         with log.open("ab") as out:
             said_before = out.tell()
             process = subprocess.Popen(  # noqa: S603 - the chosen server

@@ -9,7 +9,7 @@ import fcntl
 import signal
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -47,12 +47,15 @@ class Server:
         return f"Server({self.how}, PostgreSQL {self.version}, {self.run_dir})"
 
 
-def start(data_dir: Path, *, durable: bool = True) -> Server:
+def start(
+    data_dir: Path, *, durable: bool = True, settings: Mapping[str, str] | None = None
+) -> Server:
     """The server of `data_dir`, made on first use; joined if it runs already.
 
     A started server ends when the thread that called this ends, however that ends: call from the
     main thread, outside of an event loop. `durable=False` is for tests: a crash of the machine
-    may then lose data, a crash of a process still may not.
+    may then lose data, a crash of a process still may not. `settings` are PostgreSQL's own, for a
+    server that is started, not joined.
 
     Raises:
         EmbeddedError: it cannot run here; the message says what to do.
@@ -64,7 +67,9 @@ def start(data_dir: Path, *, durable: bool = True) -> Server:
         give_up_at = time.monotonic() + JOIN_S_MAX
         while True:
             server = _joined(home, known, binaries, give_up_at)
-            server = server or _launched(home, known, binaries, durable=durable)
+            server = server or _launched(
+                home, known, binaries, durable=durable, settings=settings or {}
+            )
             try:
                 asyncio.run(roles.prepare(server.run_dir, known))
             except (OSError, asyncpg.PostgresConnectionError, asyncpg.OperatorInterventionError):
@@ -114,12 +119,19 @@ def _joined(
     return None
 
 
-def _launched(home: Path, known: roles.Passwords, binaries: Binaries, *, durable: bool) -> Server:
+def _launched(
+    home: Path,
+    known: roles.Passwords,
+    binaries: Binaries,
+    *,
+    durable: bool,
+    settings: Mapping[str, str],
+) -> Server:
     pgdata, run_dir = home / "pgdata", run_dir_of(home)
     how = runner(binaries, home)
     if not pgdata.exists():
         initialise(how, pgdata, known.of[roles.SUPERUSER], durable=durable)
-    process = launch(how, pgdata, run_dir, durable=durable)
+    process = launch(how, pgdata, run_dir, durable=durable, settings=settings)
     return _server(home, run_dir, process, known, binaries)
 
 

@@ -14,7 +14,8 @@ from tests.servers import Postgres
 
 # Said by whoever runs the suite on a machine without Node.js: these tests are then not collected,
 # rather than passed or skipped.
-collect_ignore = ["test_graphql_http.py"] if os.environ.get("DASHTAM_WITHOUT_NODE") == "1" else []
+SUITES = ["test_graphql_http.py", "test_graphql_ws.py"]
+collect_ignore = SUITES if os.environ.get("DASHTAM_WITHOUT_NODE") == "1" else []
 
 
 @pytest.fixture(scope="session")

@@ -10,37 +10,42 @@ FOLDER = Path(__file__).parent
 INSTALL_S_MAX = 300
 RUN_S_MAX = 120
 MISSING = (
-    "The conformance suites need node and npm on the PATH: install Node.js 20 or newer, or "
-    "set DASHTAM_WITHOUT_NODE=1 to leave these suites out."
+    "The conformance and browser suites need node and npm on the PATH: install Node.js 20 or "
+    "newer, or set DASHTAM_WITHOUT_NODE=1 to leave these suites out."
 )
 
 
 @dataclass(frozen=True, slots=True)
 class Node:
     program: str
+    folder: Path = FOLDER
 
     async def run(self, script: str, *arguments: str) -> str:
         """The standard output of a script of this folder, which has to end well."""
-        return await _output(RUN_S_MAX, self.program, str(FOLDER / script), *arguments)
+        words = (self.program, str(self.folder / script), *arguments)
+        return await _output(RUN_S_MAX, self.folder, *words)
 
 
-async def installed() -> Node:
-    """Raises: AssertionError, saying what to do."""
+async def installed(folder: Path = FOLDER) -> Node:
+    """Node.js with the packages that are locked in this folder.
+
+    Raises: AssertionError, saying what to do.
+    """
     node, npm = shutil.which("node"), shutil.which("npm")
     if node is None or npm is None:
         raise AssertionError(MISSING)
-    with (FOLDER / "package-lock.json").open() as lock:
+    with (folder / "package-lock.json").open() as lock:
         await asyncio.to_thread(fcntl.flock, lock, fcntl.LOCK_EX)  # one installs, others wait
-        stamp = FOLDER / "node_modules" / ".stamp"
-        if not stamp.exists() or stamp.read_text() != lock.read():
-            await _output(INSTALL_S_MAX, npm, "ci", "--prefix", str(FOLDER))
-            stamp.write_text((FOLDER / "package-lock.json").read_text())
-    return Node(node)
+        stamp, wanted = folder / "node_modules" / ".stamp", lock.read()
+        if not stamp.exists() or stamp.read_text() != wanted:
+            await _output(INSTALL_S_MAX, folder, npm, "ci", "--prefix", str(folder))
+            stamp.write_text(wanted)
+    return Node(node, folder)
 
 
-async def _output(seconds_max: float, *command: str) -> str:
+async def _output(seconds_max: float, folder: Path, *command: str) -> str:
     process = await asyncio.create_subprocess_exec(
-        *command, cwd=FOLDER, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE
+        *command, cwd=folder, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE
     )
     try:
         async with asyncio.timeout(seconds_max):

@@ -153,6 +153,7 @@ async def test_from_an_empty_folder_to_the_printed_dashboard(data_dir: Path) -> 
         text = running.said()
         assert "demo@example.com" in text
         assert "correct-horse-battery-staple" in text
+        assert f"at {await running.url()}/graphiql\n" in text
         async with as_printed(running) as (client, query):
             data = await client.ask(query)
             assert len(data["accounts"]) == 6

@@ -44,6 +44,10 @@ class Breaker:
         self._probing = False
         self._generation = 0
 
+    @property
+    def is_open(self) -> bool:
+        return self._open_until is not None
+
     def enter(self) -> Permit:
         """Raises Refused. Each permit is given back by `settle` or `abandon`."""
         if self._open_until is None:

@@ -14,6 +14,7 @@ from typing import Self
 import httpx2
 import structlog
 
+from adapters import telemetry
 from adapters.providers.kit.answers import Answer, Explain, Failed, understood
 from adapters.providers.kit.breaker import Breaker, Budget, Permit, Refused
 from adapters.providers.kit.timing import Deadline, Timing, back_off_s
@@ -64,6 +65,7 @@ class Http:
         self._provider, self._policy, self._timing = provider, policy, timing
         self._explain, self._budgets = explain, tuple(budgets)
         self._breaker = Breaker(timing)
+        telemetry.breakers[self._breaker] = provider
         self._slots = asyncio.Semaphore(policy.in_flight_max)
         self._client = httpx2.AsyncClient(
             base_url=base_url,
@@ -129,6 +131,8 @@ class Http:
             try:
                 return await self._once(request, attempt, limit, budget_key)
             except Refused as refusal:
+                if telemetry.watch is not None:
+                    telemetry.watch.not_asked(self._provider)
                 raise self._unavailable(str(refusal), refusal.retry_after_s) from refusal
             except Failed as failure:
                 policy = self._policy
@@ -156,8 +160,10 @@ class Http:
             try:
                 for budget in self._budgets:
                     budget.take(budget_key)
-                answer = await self._sent(request, attempt, limit)
-                json = understood(answer, self._provider, self._explain, self._timing)
+                with telemetry.asking(self._call(request, attempt)) as answered:
+                    answer = await self._sent(request, attempt, limit)
+                    answered(answer.status)
+                    json = understood(answer, self._provider, self._explain, self._timing)
             except Failed as failure:
                 if failure.unhealthy:
                     self._breaker.settle(permit, ok=False)
@@ -220,6 +226,17 @@ class Http:
         finally:
             await response.aclose()
         return Answer(status=response.status_code, headers=response.headers, body=b"".join(parts))
+
+    def _call(self, request: httpx2.Request, attempt: int) -> telemetry.Call:
+        url = request.url
+        return telemetry.Call(
+            provider=self._provider,
+            method=request.method,
+            host=url.host,
+            port=url.port,
+            path=url.path,
+            attempt=attempt,
+        )
 
     def _log(self, request: httpx2.Request, attempt: int, began: float, **facts: object) -> None:
         log.info(

@@ -208,7 +208,6 @@ def a_view(
         ),
         open_context=open_context,
         present=presented,
-        executor_class=schema.execution_context_class,
         csrf=CsrfRules(frozenset({ALLOWED_ORIGIN})),
         **options,
     )

@@ -254,3 +254,18 @@ async def test_the_latest_balances_are_the_end_of_an_index(many: Many, mode: str
         mode,
     )
     assert scan == Scan("Index Scan", "pk_balance_snapshots", 2 * ACCOUNTS, 0)
+
+
+@pytest.mark.parametrize("table", ["transactions", "balance_snapshots"])
+async def test_what_is_reconciled_are_ranges_of_each_accounts_rows(
+    many: Many, mode: str, table: str
+) -> None:
+    def read(r: Recorded) -> Coroutine[Any, Any, Any]:
+        return r.balances_and_transactions(many.accounts)
+
+    found = await scans(many, read, table, mode)
+
+    account = {"ix_transactions_account_date", "pk_balance_snapshots"}
+    assert found
+    assert {scan.index for scan in found} <= account
+    assert sum(scan.rows + scan.filtered for scan in found) <= 1_000 * ACCOUNTS

@@ -1,0 +1,129 @@
+"""What every transport does alike: choose the operation, run it, and say what came of it."""
+
+from collections.abc import AsyncGenerator, Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+
+from graphql import ExecutionResult, GraphQLError, OperationType, get_operation_ast
+
+from domain.errors import Unavailable
+from gateway.documents import Document, Documents, introspection_is_off
+from gateway.execution import Engine, OperationContext
+from gateway.faults import overloaded
+from gateway.guard import Refused
+from gateway.parameters import Parameters
+from gateway.responses import request_error
+
+OPERATIONS_MAX = 256
+RETRY_AFTER_S = 1
+
+C = TypeVar("C", bound=OperationContext)
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """What is about to run."""
+
+    document: Document
+    asked: Parameters
+    kind: OperationType
+    root_fields: frozenset[str]
+
+
+class Places:
+    """A number of places; whoever finds none comes back later."""
+
+    def __init__(self, most: int) -> None:
+        self._free = most
+
+    def check(self) -> None:
+        """Raises: Fault 503."""
+        if self._free <= 0:
+            raise overloaded("too many operations at once", retry_after_s=RETRY_AFTER_S)
+
+    @contextmanager
+    def taken(self) -> Iterator[None]:
+        """Raises: Fault 503."""
+        self.check()
+        self._free -= 1
+        try:
+            yield
+        finally:
+            self._free += 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Operations(Generic[C]):
+    """`present` has the last word on each error of a field; `places` are those of queries and
+    mutations of every transport together. `introspection` decides for each viewer, where the
+    documents allow it.
+    """
+
+    documents: Documents
+    engine: Engine
+    present: Callable[[GraphQLError, str], dict[str, Any]]
+    places: Places
+    introspection: Callable[[C], bool]
+
+    async def chosen(self, asked: Parameters) -> Operation:
+        """Raises: Refused."""
+        document = await self.documents.load(asked.query)
+        node = get_operation_ast(document.node, asked.operation_name)
+        if node is None:
+            name = asked.operation_name
+            message = "Say by operationName which operation to run."
+            if name is not None:
+                message = f"There is no operation {name[:100]!r}, or there are several."
+            raise Refused("OPERATION_RESOLUTION_FAILURE", [GraphQLError(message)])
+        root_fields = document.measured.root_fields[node.name.value if node.name else None]
+        return Operation(document, asked, node.operation, root_fields)
+
+    async def run(self, operation: Operation, context: C, *, event: Any = None) -> ExecutionResult:
+        """A query or mutation, or one event of a subscription. Raises: Refused."""
+        self._check_introspection(operation, context)
+        return await self.engine.run(operation.document, operation.asked, context, event)
+
+    async def subscribe(
+        self, operation: Operation, context: C
+    ) -> AsyncGenerator[Any, None] | ExecutionResult:
+        """The events, or why there are none. Raises: Refused."""
+        self._check_introspection(operation, context)
+        return await self.engine.subscribe(operation.document, operation.asked, context)
+
+    def never_ran(self, result: ExecutionResult, trace_id: str) -> list[dict[str, Any]] | None:
+        """What to say of variables that did not coerce, or None."""
+        errors = result.errors or []
+        if result.data is None and all(e.path is None for e in errors):
+            return [request_error(e, "BAD_USER_INPUT", trace_id) for e in errors]
+        return None
+
+    def reply(self, result: ExecutionResult, trace_id: str) -> dict[str, Any]:
+        """Raises: Unavailable, where any field failed of it: half a snapshot is no answer."""
+        for error_ in result.errors or ():
+            if (unavailable := unavailability(error_)) is not None:
+                raise unavailable
+        reply: dict[str, Any] = {"data": result.data}
+        if result.errors:
+            reply["errors"] = [self.present(e, trace_id) for e in result.errors]
+        return reply
+
+    def _check_introspection(self, operation: Operation, context: C) -> None:
+        if operation.document.measured.introspects and not self.introspection(context):
+            raise introspection_is_off()
+
+
+def not_persisted() -> Refused:
+    """In the words by which Apollo's clients know it; they then send the text."""
+    return Refused("PERSISTED_QUERY_NOT_SUPPORTED", [GraphQLError("PersistedQueryNotSupported")])
+
+
+def unavailability(error_: BaseException | None) -> Unavailable | None:
+    """What made the error, as its traceback would tell it."""
+    if isinstance(error_, GraphQLError):
+        return unavailability(error_.original_error)
+    if error_ is None or isinstance(error_, Unavailable):
+        return error_
+    return unavailability(
+        error_.__cause__ or (None if error_.__suppress_context__ else error_.__context__)
+    )

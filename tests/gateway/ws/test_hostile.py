@@ -1,0 +1,261 @@
+"""Messages that nobody well-meaning sends, and clients that do not read."""
+
+import asyncio
+import json
+import socket as sockets
+from typing import Any
+
+import pytest
+import websockets
+
+from tests.gateway.http.served import SECRET, until
+from tests.gateway.ws.served import PROTOCOL, Served, closed, served
+
+INVALID = {
+    "no JSON": "{",
+    "nothing": "",
+    "null": "null",
+    "a number": "1",
+    "a string": '"ping"',
+    "a list": '[{"type": "ping"}]',
+    "no type": "{}",
+    "another type": '{"type": "start"}',
+    "a type that is a number": '{"type": 1}',
+    "a type that is an object": '{"type": {}}',
+    "a server's type": '{"type": "next", "id": "1", "payload": {}}',
+    "NaN": '{"type": "ping", "payload": {"a": NaN}}',
+    "a key twice": '{"type": "ping", "type": "pong"}',
+    "a long integer": '{"type": "ping", "payload": {"a": 99999999999999999999}}',
+    "deep": '{"type": "ping", "payload": {"a": ' + "[" * 100 + "]" * 100 + "}}",
+    "very deep": '{"type": "ping", "payload": ' + '{"a":' * 50_000 + "1" + "}" * 50_001,
+    "NUL": '{"type": "ping", "payload": {"a": "\\u0000"}}',
+    "half a pair": '{"type": "ping", "payload": {"a": "\\ud83d"}}',
+    "a payload that is none": '{"type": "ping", "payload": "x"}',
+    "a greeting that is none": '{"type": "connection_init", "payload": [1]}',
+    "a number for a token": '{"type": "connection_init", "payload": {"authorization": 1}}',
+    "two tokens": '{"type": "connection_init", "payload":'
+    ' {"authorization": "Bearer a", "Authorization": "Bearer b"}}',
+}
+AFTERWARDS = {
+    "no id": {"payload": {"query": "{ hello }"}},
+    "a number as id": {"id": 1, "payload": {"query": "{ hello }"}},
+    "an empty id": {"id": "", "payload": {"query": "{ hello }"}},
+    "a long id": {"id": "x" * 129, "payload": {"query": "{ hello }"}},
+    "an id that nobody can say": {"id": "\0", "payload": {"query": "{ hello }"}},
+    "no payload": {"id": "1"},
+    "a payload that is text": {"id": "1", "payload": "{ hello }"},
+    "no query": {"id": "1", "payload": {}},
+    "a query that is none": {"id": "1", "payload": {"query": 1}},
+    "variables that are none": {"id": "1", "payload": {"query": "{ hello }", "variables": [1]}},
+    "a name that is none": {"id": "1", "payload": {"query": "{ hello }", "operationName": {}}},
+}
+
+
+@pytest.mark.parametrize("text", INVALID.values(), ids=INVALID)
+async def test_what_is_no_message_ends_the_socket(server: Served, text: str) -> None:
+    async with server.connected() as socket:
+        await socket.send(text)
+        code, reason = await closed(socket)
+
+    assert code == 4400
+    assert reason
+    assert SECRET not in reason
+
+
+@pytest.mark.parametrize("message", AFTERWARDS.values(), ids=AFTERWARDS)
+async def test_what_is_no_operation_ends_the_socket(
+    server: Served, message: dict[str, Any]
+) -> None:
+    async with server.greeted() as talk:
+        await talk.say("subscribe", **message)
+        assert (await talk.closed())[0] == 4400
+
+
+async def test_binary_messages_are_none_of_ours(server: Served) -> None:
+    async with server.greeted() as talk:
+        await talk.socket.send(b'{"type": "ping"}')
+        assert (await talk.closed())[0] == 4400
+
+
+async def test_a_message_in_pieces_is_one_message(server: Served) -> None:
+    async with server.greeted() as talk:
+        await talk.socket.send(iter(['{"type": "p', 'ing", "payload"', ': {"a": 1}}']))
+        assert await talk.next() == {"type": "pong", "payload": {"a": 1}}
+
+
+async def test_a_message_over_the_limit_ends_the_socket(server: Served) -> None:
+    async with server.greeted() as talk:
+        await talk.socket.send(json.dumps({"type": "ping", "payload": {"a": "x" * (1 << 20)}}))
+        assert (await talk.closed())[0] == 1009
+
+
+async def test_a_message_just_under_the_limit_is_taken(server: Served) -> None:
+    query = "query ($n: String!) { hello(name: $n) }"
+    async with server.greeted() as talk:
+        said = await talk.ask(query, variables={"n": "x" * 1_000_000})
+
+    assert len(said[0]["payload"]["data"]["hello"]) == 1_000_006
+
+
+async def test_nothing_is_compressed(server: Served) -> None:
+    async with server.connected(compression="deflate") as socket:
+        assert socket.protocol.extensions == []
+
+
+async def test_a_flood_of_pings_is_answered_one_after_the_other(server: Served) -> None:
+    async with server.greeted() as talk:
+        for number in range(5_000):
+            await talk.say("ping", payload={"n": number})
+        for number in range(5_000):
+            assert (await talk.next())["payload"] == {"n": number}
+
+
+async def test_one_socket_has_so_many_operations_and_no_more() -> None:
+    async with served(operations=3) as server, server.greeted() as talk:
+        for number in range(3):
+            await talk.subscribe("subscription { silent }", f"s{number}")
+        refused = await talk.ask("{ hello }", "q")
+        assert refused[0]["payload"][0]["extensions"]["code"] == "RATE_LIMITED"
+        await talk.say("complete", id="s1")
+        assert (await talk.ask("{ hello }", "q"))[1]["type"] == "complete"
+
+
+async def test_queries_of_all_sockets_share_the_places_of_the_process() -> None:
+    async with served(places=2) as server, server.greeted() as one, server.greeted() as two:
+        await one.subscribe("{ held }", "1")
+        await two.subscribe("{ held }", "2")
+        await until(lambda: len(server.journal.entries) == 2)
+        [refused] = await two.ask("{ hello }", "3")
+        assert refused["payload"][0]["extensions"]["code"] == "UNAVAILABLE"
+        assert (await two.ask("subscription { count(to: 1) }", "4"))[1]["type"] == "complete"
+        server.journal.go_on.set()
+        assert (await one.all_of("1"))[1]["type"] == "complete"
+
+
+async def test_subscriptions_of_all_sockets_have_places_of_their_own() -> None:
+    async with served(subscriptions=1) as server, server.greeted() as talk:
+        await talk.subscribe("subscription { silent }", "1")
+        await until(lambda: server.journal.entries == ["silence begins"])
+        [refused] = await talk.ask("subscription { count(to: 1) }", "2")
+        assert refused["payload"][0]["extensions"]["code"] == "UNAVAILABLE"
+        assert (await talk.ask("{ hello }", "3"))[1]["type"] == "complete"
+
+
+async def test_a_query_that_takes_too_long_is_cancelled_and_says_so() -> None:
+    async with served(deadline_s=0.1) as server, server.greeted() as talk:
+        [late] = await talk.ask("{ held }")
+
+        assert late["payload"][0]["extensions"]["code"] == "TIMEOUT"
+        assert server.journal.entries[-1] == "held is cancelled"
+
+
+async def test_a_subscription_may_take_longer_than_a_query() -> None:
+    async with served(deadline_s=0.1) as server, server.greeted() as talk:
+        await talk.subscribe("subscription { silent }")
+        await asyncio.sleep(0.3)
+        server.journal.go_on.set()
+        assert (await talk.all_of())[-1]["type"] == "complete"
+
+
+async def test_whoever_reads_nothing_is_let_go_and_holds_up_nobody() -> None:
+    async with served(send_s=0.5) as server, server.greeted() as other:
+        deaf = await _deaf(server)
+        await _write(deaf, {"type": "connection_init"})
+        for number in range(40):
+            query = "subscription { wide(characters: 100000) }"
+            await _write(
+                deaf, {"type": "subscribe", "id": str(number), "payload": {"query": query}}
+            )
+        await until(lambda: len(server.view.sockets) == 2)
+        made = len(server.journal.contexts)
+
+        await until(lambda: len(server.view.sockets) == 1)  # and it is gone
+
+        assert (await other.ask("{ hello }"))[1]["type"] == "complete"
+        assert len(server.journal.contexts) < made + 200  # nothing was made to pile up
+        await until(lambda: server.journal.open_contexts == 0)
+        deaf.close()
+
+
+async def _deaf(server: Served) -> sockets.socket:
+    """A client that reads its answer to the handshake, and then nothing."""
+    host, port = server.url.removeprefix("ws://").removesuffix("/graphql").split(":")
+    deaf = sockets.socket()
+    deaf.setsockopt(sockets.SOL_SOCKET, sockets.SO_RCVBUF, 4_096)
+    deaf.setblocking(False)
+    loop = asyncio.get_running_loop()
+    await loop.sock_connect(deaf, (host, int(port)))
+    lines = [
+        "GET /graphql HTTP/1.1",
+        f"Host: {host}:{port}",
+        "Upgrade: websocket",
+        "Connection: Upgrade",
+        "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==",
+        "Sec-WebSocket-Version: 13",
+        f"Sec-WebSocket-Protocol: {PROTOCOL}",
+        "",
+        "",
+    ]
+    await loop.sock_sendall(deaf, "\r\n".join(lines).encode())
+    assert b" 101 " in await loop.sock_recv(deaf, 1_000)
+    return deaf
+
+
+async def _write(deaf: sockets.socket, message: dict[str, Any]) -> None:
+    """A text frame of RFC 6455, masked with zeros."""
+    body = json.dumps(message).encode()
+    head = (
+        bytes([0x81, 0x80 | len(body)]) if len(body) < 126 else b"\x81\xfe" + len(body).to_bytes(2)
+    )
+    await asyncio.get_running_loop().sock_sendall(deaf, head + bytes(4) + body)
+
+
+async def test_many_sockets_come_and_go_and_nothing_stays() -> None:
+    async with served() as server:
+
+        async def come_and_go(number: int) -> None:
+            async with server.greeted() as talk:
+                await talk.subscribe("subscription { ticks }")
+                await talk.next()
+                if number % 2:
+                    talk.socket.transport.abort()
+
+        for _ in range(5):
+            await asyncio.gather(*(come_and_go(number) for number in range(40)))
+        await server.until_idle()
+
+
+async def test_there_are_so_many_sockets_and_no_more() -> None:
+    async with served(sockets=2) as server:
+        async with server.greeted(), server.greeted():
+            with pytest.raises(websockets.InvalidStatus) as refused:
+                async with server.connected():
+                    pass
+            response = refused.value.response
+            assert response.status_code == 503
+            assert int(response.headers["retry-after"]) > 0
+            [error] = json.loads(response.body)["errors"]
+            assert error["extensions"]["code"] == "UNAVAILABLE"
+        await server.until_idle()
+        async with server.greeted() as talk:
+            assert (await talk.ask("{ hello }"))[1]["type"] == "complete"
+
+
+async def test_a_long_url_and_long_headers_are_refused(server: Served) -> None:
+    for url, headers, status in (
+        (server.url + "?a=" + "x" * 9_000, {}, 414),
+        (server.url, {f"x-{n}": "x" * 1_000 for n in range(40)}, 431),
+    ):
+        with pytest.raises(websockets.InvalidStatus) as refused:
+            async with websockets.connect(
+                url, subprotocols=[websockets.Subprotocol(PROTOCOL)], additional_headers=headers
+            ):
+                pass
+        assert refused.value.response.status_code == status
+
+
+async def test_a_bug_shows_nothing(server: Served) -> None:
+    async with server.greeted() as talk:
+        said = await talk.ask("{ broken }")
+        assert SECRET not in json.dumps(said)
+        assert said[0]["payload"]["errors"][0]["extensions"]["incident"]
