@@ -219,5 +219,45 @@ def doctor(data_dir: Path) -> None:
     sys.exit(1 if examine(data_dir) else 0)
 
 
+@main.command()
+@click.option("--small", is_flag=True, help="50 people and 2 rounds: about two minutes.")
+@click.option("--people", type=click.IntRange(1, 10_000), help="1,000 by default.")
+@click.option("--rounds", type=click.IntRange(1, 100), help="7 by default.")
+@click.option("--seconds", type=click.FloatRange(0.1, 600), help="Of each turn; 3 by default.")
+@click.option("--connections", type=click.IntRange(1, 512), default=32, show_default=True)
+@click.option(
+    "--workload",
+    "only",
+    multiple=True,
+    type=click.Choice(["dashboard", "transactions", "history", "sync"]),
+    help="Only this; may be given several times.",
+)
+@click.option(
+    "--json",
+    "file",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Every figure, for machines.",
+)
+@click.option(
+    "--keep",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Keep the database in this folder, and use it again.",
+)
+@saying_why
+def bench(file: Path | None, **asked: Any) -> None:
+    """Measure the gateway beside stock Strawberry and a handler written by hand.
+
+    It brings its own database and touches no other. Non-zero when a figure asked for is missed.
+    """
+    from gateway.bench import command  # noqa: PLC0415 - same
+    from gateway.bench.database import BenchError  # noqa: PLC0415 - same
+
+    try:
+        met = command.run(command.options(**asked), file)
+    except BenchError as error:
+        raise Failed(str(error)) from None
+    sys.exit(0 if met else 1)
+
+
 if __name__ == "__main__":
     main(prog_name="dashtam")

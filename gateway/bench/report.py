@@ -1,0 +1,102 @@
+"""The report as a person reads it."""
+
+from rich import box
+from rich.console import Console
+from rich.table import Table
+
+from gateway.bench.figures import Line, Report
+from gateway.bench.workloads import OURS, RAW, STOCK
+
+NAMES = {OURS: "Dashtam", RAW: "by hand", STOCK: "stock Strawberry"}
+OTHERS_MAX = 0.05
+NOTES = """\
+Dashtam is `serve` as in production (tokens, sessions, row-level security, one snapshot an \
+operation, limits), but for the cost limit, which is lifted, and logs below warnings. By hand is \
+asyncpg and msgspec running the same SQL in the same snapshot under row-level security; stock runs \
+simpler SQL of its own, under neither. Both know neither tokens nor limits. One worker and 8 \
+database connections each; a request asks as the next person in turn. Medians of all rounds; \
+ratios are made within a round. CPU is user and system time of the server's process, DB that of \
+PostgreSQL. SQL is statements a request, without BEGIN, enter and ROLLBACK, and the session's, \
+which is looked up once in five seconds. PostgreSQL runs with fsync off and the data in memory."""
+
+
+def show(report: Report, console: Console) -> None:
+    machine = report.machine
+    pinned = "server on one, the rest on others" if machine.pinned else "not pinned"
+    console.print(
+        f"{machine.processors} processors ({machine.processor}; {pinned}), "
+        f"Python {machine.python}, PostgreSQL {machine.postgres}"
+    )
+    seeded = f", seeded in {report.seeded_s:.0f} s" if report.seeded_s is not None else ""
+    console.print(
+        f"{report.people:,} people{seeded}; {report.rounds} rounds of {report.seconds:g} s, "
+        f"{report.connections} connections"
+    )
+    if report.others > OTHERS_MAX:
+        console.print(
+            f"Other programs took {report.others:.0%} of the processors meanwhile: CPU times "
+            "hold, requests a second do not",
+            style="yellow",
+        )
+    for workload in dict.fromkeys(line.workload for line in report.lines):
+        console.print(_table(workload, [x for x in report.lines if x.workload == workload]))
+        console.print(_below(workload, report))
+        for line in report.lines:
+            if line.workload == workload and line.refused:
+                many = f"  {NAMES[line.server]} refused {line.refused:,} requests (503)"
+                console.print(f"{many}: it, or this machine, had too much to do", style="yellow")
+    if report.peak_mb is not None:
+        console.print(
+            f"\nMemory of the gateway at its peak (VmHWM, from its start to after the last "
+            f"workload): {report.peak_mb:.0f} MB"
+        )
+    if report.sync is not None:
+        first, again = report.sync.first, report.sync.again
+        console.print(
+            f"Sync of {first.received:,} sandbox transactions: {first.seconds:.2f} s (CPU "
+            f"{first.cpu_s:.2f} s); all of it again: {again.seconds:.2f} s (CPU "
+            f"{again.cpu_s:.2f} s), {report.sync.rows:,} rows written"
+        )
+    console.print(f"\n{NOTES}\n", style="dim")
+    for verdict in report.verdicts:
+        met = "met   " if verdict.met else "MISSED"
+        console.print(
+            f"{met} {verdict.figure}: {verdict.found} (asked: {verdict.asked})",
+            style="green" if verdict.met else "bold red",
+        )
+
+
+def _table(workload: str, found: list[Line]) -> Table:
+    table = Table(title=f"\n{workload}", title_justify="left", title_style="bold", box=box.SIMPLE)
+    table.add_column("", no_wrap=True, min_width=16)
+    for name in (
+        *("req/s", "to stock", "to hand", "p50 ms", "p99 ms", "CPU ms", "DB ms", "SQL", "KB"),
+    ):
+        table.add_column(name, justify="right")
+    for line in found:
+        table.add_row(
+            NAMES[line.server],
+            f"{line.rate:,.0f}",
+            f"{line.rate_to_stock:.2f}",
+            f"{line.rate_to_raw:.2f}",
+            f"{line.p50_ms:,.1f}",
+            f"{line.p99_ms:,.1f}",
+            f"{line.cpu_ms:.2f}",
+            f"{line.postgres_cpu_ms:.2f}",
+            "-" if line.statements is None else f"{line.statements:g}",
+            f"{line.length / 1024:.1f}",
+        )
+    return table
+
+
+def _below(workload: str, report: Report) -> str:
+    """What holds on a busy machine too; and how fast the load alone could go, so that one sees
+    whether it was what is measured.
+    """
+    found = {line.server: line for line in report.lines if line.workload == workload}
+    said = []
+    if found[OURS].cpu_to_stock is not None:
+        said.append(f"Dashtam takes {found[OURS].cpu_to_stock:.2f} of stock's CPU time")
+    if own := found[RAW].load_cpu_ms:
+        said.append(f"the load takes {own:.3f} ms a request, and so could ask {1000 / own:,.0f}/s")
+    return f"  {'; '.join(said)}"
