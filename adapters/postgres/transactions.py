@@ -36,19 +36,18 @@ TRANSACTIONS = (
 )
 ONE = TRANSACTIONS.where(t.transactions.c.id == bindparam("id"))
 BY_ID = TRANSACTIONS.where(among(t.transactions.c.id, "ids")).order_by(t.transactions.c.id)
+# Without the securities beside them, which many share.
+ALONE = select(*COLUMNS).where(t.transactions.c.user_id == ME, among(t.transactions.c.id, "ids"))
 # LIMIT and OFFSET keep the planner at one look into an index for each row: what it thinks of
-# tables that have just been filled would cost a hundred times that.
-KEYED = text(f"""
-SELECT asked.account_id AS asked_account_id, asked.key AS asked_key, found.*
+# tables that have just been filled would cost a hundred times that. Only of transaction_keys, for
+# which it knows no person from another (migration 0007): it would take another's index for as good.
+KEYED = text("""
+SELECT asked.account_id, asked.key, named.transaction_id
 FROM unnest(CAST(:accounts AS uuid[]), CAST(:keys AS text[])) AS asked (account_id, key)
 CROSS JOIN LATERAL (
     SELECT k.transaction_id FROM transaction_keys k WHERE k.user_id = :me AND k.link_id = :link
         AND k.account_id = asked.account_id AND k.key = asked.key LIMIT 1
-) AS named
-CROSS JOIN LATERAL (
-    SELECT {", ".join(c.name for c in COLUMNS)} FROM transactions t
-    WHERE t.user_id = :me AND t.id = named.transaction_id LIMIT 1
-) AS found""")
+) AS named""")
 # Whether it is removed is asked of the row; what is gone at one source may not be at the other.
 OTHERS = TRANSACTIONS.where(
     text(
@@ -126,15 +125,14 @@ class Transactions:
     async def _keyed(
         self, link_id: LinkId, accounts: Sequence[AccountId], keys: Sequence[str]
     ) -> Mapping[tuple[AccountId, str], Transaction]:
-        rows = await self._db.rows(KEYED, link=link_id, accounts=accounts, keys=keys)
+        named = await self._db.rows(KEYED, link=link_id, accounts=accounts, keys=keys)
+        if not named:
+            return {}
+        rows = await self._db.rows(ALONE, ids=[name["transaction_id"] for name in named])
         ids = (row["security_id"] for row in rows if row["security_id"] is not None)
         securities = await securities_by_id(self._db, ids)
-        return {
-            (row["asked_account_id"], row["asked_key"]): transaction_of(
-                row, securities.get(row["security_id"])
-            )
-            for row in rows
-        }
+        found = {row["id"]: transaction_of(row, securities.get(row["security_id"])) for row in rows}
+        return {(name["account_id"], name["key"]): found[name["transaction_id"]] for name in named}
 
     async def write(self, merge: Merge[Transaction]) -> None:
         await self._db.write(t.transactions, merge, transaction_values)
