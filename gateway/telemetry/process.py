@@ -27,12 +27,13 @@ def add_process(instruments: Instruments) -> None:
 
 
 async def watch_the_loop(instruments: Instruments) -> None:
-    """For ever, as a task of whoever opened this."""
-    loop = asyncio.get_running_loop()
+    """For ever, as a task of whoever opened this; at once, so that the metric is there."""
+    loop, wait_s = asyncio.get_running_loop(), 0.0
     while True:
-        due = loop.time() + LOOK_EVERY_S
-        await asyncio.sleep(LOOK_EVERY_S)
+        due = loop.time() + wait_s
+        await asyncio.sleep(wait_s)
         instruments.record(m.LOOP_DELAY, max(loop.time() - due, 0.0))
+        wait_s = LOOK_EVERY_S
 
 
 def _memory() -> Readings:
