@@ -10,7 +10,7 @@ from uuid import UUID
 
 from domain.errors import InvalidInput
 from domain.links import LinkId
-from domain.money import Currency, Money, minor_digits
+from domain.money import Currency, Money, is_whole, minor_digits
 
 AccountId = NewType("AccountId", UUID)
 
@@ -188,8 +188,7 @@ def stated_balance(said: Decimal, of: Currency) -> Money:
     field = ("input", "balance")
     if not said.is_finite() or abs(said) >= BALANCE_MAX:
         raise InvalidInput("a balance has at most 15 digits before the point", field=field)
-    _, _, exponent = said.normalize().as_tuple()
-    if isinstance(exponent, int) and -exponent > minor_digits(of):
+    if not is_whole(said, of):
         raise InvalidInput(f"{of} has {minor_digits(of)} places after the point", field=field)
     return Money(said, of)
 

@@ -38,6 +38,15 @@ def minor_digits(of: Currency) -> int:
     return 2 if digits is None else digits
 
 
+def is_whole(amount: Decimal, of: Currency) -> bool:
+    """Whether it has no parts of a minor unit; of a currency without one, such as gold, none has
+    any."""
+    if ISO_4217.get(of, 0) is None:
+        return True
+    quantum = Decimal(1).scaleb(-minor_digits(of))
+    return amount == amount.quantize(quantum, context=EXACT)
+
+
 def storable(number: Decimal) -> Decimal:
     """The same number, or ValueError where it is not finite or longer than we carry exactly."""
     if not number.is_finite():

@@ -24,8 +24,9 @@ from domain.securities import AssetType
 
 POSITIONS_MAX = 1_000  # of an account that are compared
 FINDINGS_MAX = 50  # of an account that are told
-DAYS_MAX = 366  # before an account's balance, of which stored balances are compared
-HALF = Decimal("0.5")
+DAYS_MAX = 366  # before and after an account's balance, of which stored ones are compared
+SHARE_DIGITS = 4  # to which parts of a share are told at least
+HALF, ZERO = Decimal("0.5"), Decimal(0)
 
 # Their value is what was gained on them, or that of another side of the contract.
 UNPRICED = (AssetType.FUTURE, AssetType.FOREX, AssetType.INDEX)
@@ -134,19 +135,20 @@ def _expected_value(holding: Holding) -> Money | None:
 
 def _value(holding: Holding) -> Finding | None:
     """A price is told rounded: what half of its last place comes to is allowed, and a minor unit
-    for the value, which some round and some cut. A bond may be quoted in per cent of par, or as
-    what a unit costs."""
+    for the value, which some round and some cut. So is a part of a share, but whole ones are told
+    exactly. A bond may be quoted in per cent of par, or as what a unit costs."""
     price, exact = holding.market_price, _expected_value(holding)
     if price is None or exact is None:
         return None
     security, quantity = holding.security, holding.quantity
-    minor = minor_digits(price.currency)
-    last_place = Money(Decimal(1).scaleb(min(_exponent(price.amount), -minor)), price.currency)
-    readings = [(exact, security.value(quantity, last_place))]
+    step = Money(_last_place(price.amount, minor_digits(price.currency)), price.currency)
+    unit = _last_place(quantity, SHARE_DIGITS) if quantity != quantity.to_integral_value() else ZERO
+    readings = [(exact, security.value(quantity, step), security.value(unit, price))]
     if security.asset_type is AssetType.FIXED_INCOME:
-        readings.append((price.times(quantity), last_place.times(quantity)))
-    for value, step in readings:
-        allowed = EXACT.add(EXACT.multiply(HALF, abs(step).amount), _minor_unit(price))
+        readings.append((price.times(quantity), step.times(quantity), price.times(unit)))
+    for value, of_price, of_quantity in readings:
+        rounded = EXACT.add(abs(of_price).amount, abs(of_quantity).amount)
+        allowed = EXACT.add(EXACT.multiply(HALF, rounded), _minor_unit(price))
         if abs(holding.market_value - value).amount <= allowed:
             return None
     name = holding.security.symbol or holding.security.name
@@ -263,10 +265,11 @@ def _broken(before: DayBalance, one: DayBalance) -> Finding:
     )
 
 
-def _exponent(amount: Decimal) -> int:
-    exponent = amount.as_tuple().exponent
+def _last_place(number: Decimal, digits_min: int) -> Decimal:
+    """1 in the last place of those that are told, zeros that were left out included."""
+    exponent = number.as_tuple().exponent
     assert isinstance(exponent, int)  # noqa: S101 - finite: narrows the type for the checker
-    return min(exponent, 0)
+    return Decimal(1).scaleb(min(exponent, -digits_min))
 
 
 def _minor_unit(of: Money) -> Decimal:

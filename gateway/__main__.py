@@ -66,7 +66,7 @@ def main() -> None:
 @click.option("--no-demo", is_flag=True, help="Without the demo user.")
 @saying_why
 def up(port: int, data_dir: Path, *, no_demo: bool) -> None:
-    """Development: database, gateway and worker in one process tree; Ctrl-C ends all of it."""
+    """Development: database, gateway and worker in one tree. Ctrl-C ends all of it."""
     from gateway.development import run  # noqa: PLC0415 - the other commands need none of it
 
     run(data_dir=data_dir, port=port, with_demo=not no_demo)
@@ -131,7 +131,7 @@ def import_(
     *,
     dry_run: bool,
 ) -> None:
-    """Import statement files: QFX, OFX or QBO of any bank, card, brokerage or 401k."""
+    """Import statement files: QFX, OFX or QBO. Of any bank, card, brokerage or 401k."""
     from gateway import shell  # noqa: PLC0415 - same
 
     asked = shell.ImportAsked(provider=provider, alias=alias, dry_run=dry_run)
@@ -213,7 +213,7 @@ def schema_print() -> None:
 @data_dir_option
 @saying_why
 def doctor(data_dir: Path) -> None:
-    """Look for what is wrong, and say how to mend it; non-zero when something is."""
+    """Look for what is wrong, and say how to mend it. Non-zero when something is."""
     from gateway.doctor import examine  # noqa: PLC0415 - same
 
     sys.exit(1 if examine(data_dir) else 0)

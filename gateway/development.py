@@ -4,6 +4,7 @@ import asyncio
 import os
 from pathlib import Path
 
+import asyncpg
 import click
 
 from gateway import demo
@@ -12,15 +13,17 @@ from gateway.logs import configure
 from gateway.migrate import MigrationError, is_current, migrate
 from gateway.processes import up
 from gateway.settings import Settings
+from gateway.telemetry.asked import asked
 
 
 def run(*, data_dir: Path, port: int, with_demo: bool) -> None:
-    """Raises ProcessesError, EmbeddedError."""
+    """Raises ProcessesError, EmbeddedError, SettingsError."""
     environ = {**os.environ, "DASHTAM_LOG_LEVEL": os.environ.get("DASHTAM_LOG_LEVEL", "warning")}
 
     def before(instance: Instance) -> None:
         configure(environ["DASHTAM_LOG_LEVEL"])
         settings = Settings.read({**environ, **instance.environ()})
+        asked(environ, settings.ops_port)  # or each child would say it, again and again
         try:
             asyncio.run(_prepare(settings, with_demo=with_demo))
         except MigrationError as error:
@@ -36,6 +39,7 @@ def run(*, data_dir: Path, port: int, with_demo: bool) -> None:
 async def _prepare(settings: Settings, *, with_demo: bool) -> None:
     assert settings.database_url is not None  # noqa: S101 - an instance has both
     assert settings.migrations_url is not None  # noqa: S101 - same
+    await _have_keys(settings)
     if not await is_current(settings.database_url):
         await migrate(settings.migrations_url)
     if with_demo and not await demo.is_prepared(settings.database_url):
@@ -43,6 +47,27 @@ async def _prepare(settings: Settings, *, with_demo: bool) -> None:
 
         async with wire(settings) as wired:
             await demo.prepare_demo(wired)
+
+
+async def _have_keys(settings: Settings) -> None:
+    """Keys are made before the tables are, so that tables without keys have lost theirs."""
+    from adapters.security.keyring import Keyring  # noqa: PLC0415 - slow to import
+
+    ring = settings.keyring
+    assert ring is not None  # noqa: S101 - development has a place for it
+    if ring.exists():
+        return
+    connection = await asyncpg.connect(settings.database_url)
+    try:
+        has_tables = await connection.fetchval("SELECT to_regclass('alembic_version') IS NOT NULL")
+    finally:
+        await connection.close()
+    if has_tables:
+        raise ProcessesError(
+            f"The keyring {ring} is gone, and with new keys nothing that this database has sealed "
+            "would open: put it back from your copy, or begin anew with another --data-dir."
+        )
+    Keyring.load_or_create(ring)
 
 
 def welcome(instance: Instance, *, with_demo: bool, with_graphiql: bool) -> str:

@@ -29,6 +29,7 @@ CHILDREN: Mapping[str, tuple[str, ...]] = {
     "worker": (*GATEWAY, "worker"),
 }
 POLL_S = 0.05
+PORT_MAX = 65_535
 PORT_WAIT_S_MAX = 1.0  # a tree that was just killed may still hold it
 DRAIN_S_MAX = 35.0  # a request lives 30 s
 BACK_OFF_S_MIN, BACK_OFF_S_MAX = 0.5, 30.0
@@ -67,9 +68,7 @@ def up(
         signals = stack.enter_context(_signals())
         try:
             port = _free(port)  # before anything is started for nothing
-            for number in range(len(children)):
-                for name, ops_port in _of_its_own(number, environ).items():
-                    _free(int(ops_port), by=name)
+            _check_ops_ports(port, environ, len(children))
             database = stack.enter_context(_database(data_dir, environ, signals))
             instance = _instance(data_dir, port, database)
             stack.enter_context(announced(instance))
@@ -283,8 +282,22 @@ def _of_its_own(number: int, environ: Mapping[str, str]) -> dict[str, str]:
     return {"DASHTAM_OPS_PORT": str(int(first) + number)} if first.isdecimal() else {}
 
 
+def _check_ops_ports(port: int, environ: Mapping[str, str], children: int) -> None:
+    for number in range(children):
+        for name, ops_port in _of_its_own(number, environ).items():
+            # Both could be bound, and who asks the gateway would be answered by the other.
+            if int(ops_port) == port:
+                raise ProcessesError(
+                    f"{name} would take port {port}, which is the gateway's: choose another, with "
+                    "the next one free too."
+                )
+            _free(int(ops_port), by=name)
+
+
 def _free(port: int, *, by: str = "--port") -> int:
     """That port, or any for 0, if nobody listens on it."""
+    if port > PORT_MAX:
+        raise ProcessesError(f"There is no port {port}: choose one up to {PORT_MAX} with {by}.")
     until = time.monotonic() + PORT_WAIT_S_MAX
     while True:
         with socket.socket() as probe:

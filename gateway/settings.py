@@ -301,6 +301,10 @@ def _refuse_unknown(given: Mapping[str, str]) -> None:
 
 
 def _check(settings: Settings) -> None:
+    if settings.ops_port == settings.port:
+        raise SettingsError(
+            "DASHTAM_OPS_PORT is the gateway's own port: give it another, such as 9100."
+        )
     for complaint in _development(settings) if settings.is_development else _production(settings):
         raise SettingsError(complaint)
 

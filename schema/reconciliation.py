@@ -32,7 +32,7 @@ class Finding:
     description="Whether the figures that a provider reports agree with one another: positions "
     "with their prices, an investment account's total with cash and positions, and a bank's "
     "balances of the last year with the settled transactions between them. What a provider does "
-    "not report is not compared."
+    "not report is not compared. While a sync is storing, some of it is newer than the rest."
 )
 class Reconciliation:
     balanced: bool = described(

@@ -15,9 +15,6 @@ from domain.errors import Conflict, Unavailable
 CONNECT_S_MAX = 5
 POOL_WAIT_S_MAX = 5
 STATEMENT_S_MAX = 30
-# A plan that is kept from when a table was empty goes through all of a user's rows for each one
-# that is looked for, foreign keys included: 10,000 rows took five times as long.
-PLANNING = {"plan_cache_mode": "force_custom_plan"}
 
 # Beyond what pool.py knows: the driver's own words for a connection that broke under it, a lock
 # that was not to be had, and a failover that left us on a replica.
@@ -39,10 +36,7 @@ def open_engine(url: str, size: int, *, wait_s_max: float = POOL_WAIT_S_MAX) -> 
     async def connect() -> Any:
         try:
             return await asyncpg.connect(
-                url,
-                timeout=CONNECT_S_MAX,
-                command_timeout=STATEMENT_S_MAX,
-                server_settings=PLANNING,
+                url, timeout=CONNECT_S_MAX, command_timeout=STATEMENT_S_MAX
             )
         except LOST as error:
             raise Unavailable("the database cannot be reached") from error

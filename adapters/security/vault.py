@@ -20,6 +20,7 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDFExpand
 
 from adapters.security.keyring import KEY_BYTES, Keyring
+from domain.ports import Unsealable
 
 VERSION = 1
 NONCE_BYTES = 12
@@ -28,15 +29,14 @@ WRAPPED_BYTES = KEY_BYTES + TAG_BYTES
 COMMITMENT_BYTES = 32
 
 
-class Unsealable(Exception):
-    """Another context, another key, or altered: which of them is not told."""
-
-
 class UnknownKey(Unsealable):
     """Sealed under a key that this keyring does not hold; `key_id` says which."""
 
     def __init__(self, key_id: str) -> None:
-        super().__init__(f"sealed under {key_id}, which is not in the keyring")
+        super().__init__(
+            f"there is no key {key_id} here; restart what runs if keys were rotated, else put back "
+            "the keyring that belongs to this database"
+        )
         self.key_id = key_id
 
 
@@ -67,7 +67,8 @@ class Vault:
         return self._wrap(data_key, context) + body
 
     def open(self, sealed: bytes, *, context: bytes) -> bytes:
-        """Raises: Unsealable, UnknownKey."""
+        """Raises: UnknownKey, and Unsealable for another context or what was altered: which of them
+        is not told."""
         parts = _parts(sealed)
         key, commitment = _derived(self._unwrap(parts, context))
         said, nonce, ciphertext = _body(parts.body)

@@ -169,7 +169,7 @@ async def _manual(work: Work, id: AccountId, *, field: tuple[str, ...]) -> Accou
     account = await work.accounts.get(id, lock=True)
     if not account.is_manual:
         raise Conflict(
-            "this account's provider says what it is worth: only a manual one is its owner's",
+            "this account is its provider's: only a manual one is told or deleted by its owner",
             existing=None if account.link_id is None else ("Link", account.link_id),
             field=field,
         )

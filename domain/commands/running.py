@@ -6,7 +6,7 @@ committed page; a worker whose lease ran out stores nothing more.
 
 import asyncio
 import json
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import aclosing, asynccontextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
@@ -19,7 +19,7 @@ from domain.events import Event, EventName
 from domain.handling import command
 from domain.identity import Actor
 from domain.links import Lease, Link, LinkStatus
-from domain.ports import App, Provider
+from domain.ports import App, Provider, Unsealable
 from domain.storage import Work
 from domain.sync import (
     ATTEMPTS_MAX,
@@ -76,7 +76,7 @@ class LeaseLost(Exception):
 class _Claim:
     run: SyncRun
     link: Link
-    credentials: Mapping[str, str]
+    credentials: bytes | None  # sealed, as the file is
     file: bytes | None
     fence: int
 
@@ -105,9 +105,10 @@ async def run_sync(app: App, cmd: RunSync) -> SyncRun:
         )
         return await _fail(app, cmd, claim, ended, lapsed=True)
     try:
+        request = _pull(app, claim)
         async with (
             _renewed(app, cmd, claim),
-            aclosing(_pages(provider, claim, app.now())) as pages,
+            aclosing(_pages(provider, request)) as pages,
         ):
             async for page in pages:
                 run = await _store(app, cmd, claim, page)
@@ -121,6 +122,11 @@ async def run_sync(app: App, cmd: RunSync) -> SyncRun:
         return await _fail(app, cmd, claim, RunError.of(refusal), lapsed=True)
     except DomainError as refusal:
         return await _fail(app, cmd, claim, RunError.of(refusal), lapsed=False)
+    except Unsealable as error:  # the operator's to mend: the owner's credentials may be good
+        what = "file" if run.trigger is SyncTrigger.IMPORT else "credentials"
+        shut = f"the stored {what} cannot be opened: {error}"
+        sealed = RunError(code=ErrorCode.CONFLICT, message=shut)
+        return await _fail(app, cmd, claim, sealed, lapsed=False)
     except BaseException:
         await asyncio.shield(_let_go(app, cmd, claim))
         raise
@@ -151,13 +157,8 @@ async def _claim(app: App, cmd: RunSync) -> _Claim | SyncRun:
             work.record(_run_event(_names(run)[0], run, at))
         sealed = await work.links.credentials(link.id)
         file = await work.imports.get(run.id) if run.trigger is SyncTrigger.IMPORT else None
-    credentials = {}
-    if sealed is not None:
-        credentials = json.loads(app.vault.open(sealed, context=credentials_context(link)))
-    content = None
-    if file is not None and file.content is not None:
-        content = app.vault.open(file.content, context=file_context(run))
-    return _Claim(run=run, link=link, credentials=credentials, file=content, fence=fence)
+    content = None if file is None else file.content
+    return _Claim(run=run, link=link, credentials=sealed, file=content, fence=fence)
 
 
 async def _give_up(work: Work, run: SyncRun, link: Link, at: datetime) -> SyncRun:
@@ -194,19 +195,28 @@ def _is_over(link: Link, at: datetime) -> bool:
     return link.credentials_expire_at is not None and link.credentials_expire_at <= at
 
 
-async def _pages(provider: Provider, claim: _Claim, at: datetime) -> AsyncGenerator[Page, None]:
-    run = claim.run
-    request = PullRequest(
-        credentials=claim.credentials,
+def _pull(app: App, claim: _Claim) -> PullRequest:
+    """Raises Unsealable."""
+    run, link, open_ = claim.run, claim.link, app.vault.open
+    credentials, file = {}, None
+    if claim.credentials is not None:
+        credentials = json.loads(open_(claim.credentials, context=credentials_context(link)))
+    if claim.file is not None:
+        file = open_(claim.file, context=file_context(run))
+    return PullRequest(
+        credentials=credentials,
         scopes=run.scopes,
-        at=run.started_at or at,
-        since=_since(run, claim.link),
+        at=run.started_at or app.now(),
+        since=_since(run, link),
         until=run.until,
         cursor=run.cursor,
-        position=None if run.force or run.since else claim.link.cursor,
+        position=None if run.force or run.since else link.cursor,
         account_keys=run.account_keys,
-        file=claim.file,
+        file=file,
     )
+
+
+async def _pages(provider: Provider, request: PullRequest) -> AsyncGenerator[Page, None]:
     pages = provider.pull(request)
     async for page in pages:
         yield page

@@ -17,6 +17,7 @@ from gateway.embedded import EmbeddedError
 from gateway.instance import running_instance
 from gateway.settings import Settings, SettingsError
 from gateway.shell import database
+from gateway.telemetry.asked import asked
 
 
 def examine(data_dir: Path) -> int:
@@ -47,6 +48,7 @@ def _findings(data_dir: Path) -> Iterator[Finding]:
             return
     try:
         with database(data_dir) as settings:
+            asked(os.environ, settings.ops_port)
             yield Finding(f"settings are valid ({settings.mode})")
             # Nobody works where `up` does not run: what waits there is no sign of anything.
             yield from _settled(settings, works=external or instance is not None)

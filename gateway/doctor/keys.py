@@ -1,11 +1,11 @@
 """The keyring: that it can be read, and is the one that this database was sealed with."""
 
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
-from adapters.security.keyring import Keyring, KeyringError
-from adapters.security.vault import UnknownKey, Unsealable, Vault
+from adapters.security.keyring import Keyring, KeyringError, KeyringMissing
+from adapters.security.vault import UnknownKey, Vault
+from domain.ports import Unsealable
 from gateway.doctor.finding import Finding
 from gateway.settings import Settings
 
@@ -19,7 +19,7 @@ def readable(settings: Settings) -> Iterator[Finding]:
     if settings.keyring is None:
         return
     if settings.is_development and not settings.keyring.exists():
-        yield Finding("keys will be made at the first start")
+        yield Finding("keys are made at the first start")
         return
     try:
         Keyring.load(settings.keyring)
@@ -29,20 +29,23 @@ def readable(settings: Settings) -> Iterator[Finding]:
         yield Finding("keys can be read, by nobody else")
 
 
-async def fitting(connection: Any, file: Path | None) -> Finding | None:
+async def fitting(connection: Any, settings: Settings) -> Finding | None:
     """Whether what is stored was sealed under keys of this ring, as of a backup's other half."""
+    file = settings.keyring
+    if file is None:
+        return None
     try:
-        vault = Vault(Keyring.load(file)) if file is not None else None
+        vault = Vault(Keyring.load(file))
+    except KeyringMissing:
+        vault = None  # which fits where nothing is sealed
     except KeyringError:
         return None  # which `readable` says
-    if vault is None:
-        return None
     looked_at = 0
     for row in await connection.fetch(LINKED, LOOKED_AT_MAX):
         async with connection.transaction():
             await connection.execute("SELECT enter($1)", row["user_id"])
             sealed = await connection.fetchval(SEALED)
-        if sealed is not None and not _is_known(vault, sealed):
+        if sealed is not None and not (vault and _is_known(vault, sealed)):
             return Finding(
                 f"keys of {file} are not those that this database was sealed with",
                 "put back the keyring that belongs to it: what is sealed opens with no other",

@@ -74,12 +74,6 @@ def _server(data_dir: Path) -> Finding:
         found = choose(data_dir / "postgres" / "pgdata")
     except EmbeddedError as error:
         return Finding("embedded PostgreSQL", str(error))
-    except (OSError, ValueError) as error:
-        return Finding(
-            "embedded PostgreSQL",
-            f"the database in {data_dir} cannot be read ({type(error).__name__}): put the data "
-            "directory back from a backup, or start with another --data-dir",
-        )
     return Finding(f"embedded PostgreSQL from {found.bin}")
 
 

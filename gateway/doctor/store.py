@@ -1,6 +1,7 @@
 """The database: that it answers, is ours, is of this version, and that its work gets done."""
 
 import asyncio
+import socket
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -21,6 +22,7 @@ WAITING_MAX = timedelta(minutes=2)
 DUE_MAX = timedelta(minutes=5)
 COUNT_MAX = 100
 OWNER = "dashtam_owner"
+ENCODED = "@ : / ? # and % in a password are written %40 %3A %2F %3F %23 and %25"
 
 ROLE = """
 SELECT current_user AS name, rolsuper OR rolbypassrls AS mighty,
@@ -82,6 +84,8 @@ def unreachable(error: Exception) -> Finding:
             mend = "it has no connection left: raise max_connections or lower DASHTAM_DB_*_POOL"
         case asyncpg.CannotConnectNowError():
             mend = "it is starting or stopping: look again in a moment"
+        case socket.gaierror():
+            mend = "no machine has the name that DASHTAM_DATABASE_URL gives; " + ENCODED
         case OSError() | asyncpg.PostgresConnectionError():
             mend = f"it cannot be reached ({kind}): is it running?"
         case _:
@@ -110,7 +114,7 @@ async def _looked(connection: Any, settings: Settings, *, works: bool) -> AsyncI
     else:
         update = "this works, but update: a newer Dashtam has migrated the database"
         yield Finding(f"the database is at {revision}, unknown here", update, stops=False)
-    if mend is None and (fit := await keys.fitting(connection, settings.keyring)) is not None:
+    if mend is None and (fit := await keys.fitting(connection, settings)) is not None:
         yield fit
     if works and mend is None:
         async for finding in _work(connection):

@@ -54,10 +54,10 @@ def choose(pgdata: Path) -> Binaries:
     """The server for a data directory, which may not exist yet.
 
     Raises:
-        EmbeddedError: no server, or none of the version that made the data directory.
+        EmbeddedError: no server, or none of the version that made the data directory, or it does
+            not say which that was.
     """
-    made_by = pgdata / "PG_VERSION"
-    wanted = int(made_by.read_text()) if made_by.exists() else None
+    wanted = _maker_of(pgdata)
     seen: list[Binaries] = []
     for found in _installed():
         if found.major == (wanted or found.major) and found.major >= MAJOR_MIN:
@@ -76,6 +76,26 @@ def choose(pgdata: Path) -> Binaries:
         f"PostgreSQL {MAJOR_MIN} or newer is needed, and {where} has {names}: run ./dashtam "
         "from a checkout, which brings one, or set DASHTAM_PG_BIN or DASHTAM_DATABASE_URL."
     )
+
+
+def _maker_of(pgdata: Path) -> int | None:
+    """The major version that made it; None where nothing is there yet."""
+    file = pgdata / "PG_VERSION"
+    try:
+        said = file.read_bytes()
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise EmbeddedError(
+            f"The data directory cannot be read ({error}): choose another with --data-dir."
+        ) from error
+    found = re.fullmatch(rb"([1-9]\d{0,2})\s*", said)
+    if found is None:
+        raise EmbeddedError(
+            f"The database in {pgdata} is damaged: its PG_VERSION holds no version. Put the data "
+            "directory back from a backup, or start with another --data-dir."
+        )
+    return int(found[1])
 
 
 def _installed() -> Iterator[Binaries]:

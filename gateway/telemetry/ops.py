@@ -125,9 +125,20 @@ def bind(settings: Settings, processes: int) -> socket.socket:
 
 
 def check_free(settings: Settings, processes: int) -> None:
-    """Raises SettingsError where any of the ports of so many processes is taken."""
+    """Raises SettingsError where any of the ports of so many processes is taken, or the gateway's.
+
+    The latter cannot be left to `bind`: a port that is bound can be bound once more until somebody
+    listens.
+    """
+    assert settings.ops_port is not None  # noqa: S101 - asked by the caller
+    last = settings.ops_port + processes
+    if settings.ops_port <= settings.port <= last:
+        raise SettingsError(
+            f"{processes} processes take the ports from {settings.ops_port} to {last} for "
+            f"operators, and {settings.port} is the gateway's own: choose others with "
+            "DASHTAM_OPS_PORT."
+        )
     for number in range(processes):
-        assert settings.ops_port is not None  # noqa: S101 - asked by the caller
         bind(replace(settings, ops_port=settings.ops_port + number), 1).close()
 
 

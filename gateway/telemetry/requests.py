@@ -77,8 +77,8 @@ class Requests(Spans):
         self, document: DocumentNode, name: str | None, trace_id: str
     ) -> Iterator[Callable[[ExecutionResult], None]]:
         """Named by its type, as the conventions for GraphQL want it; the document's text may have
-        literals, so its hash stands for it. Under no request, as on a socket, its trace has the
-        id that its errors have.
+        literals, so a hash stands for it, where it has no strings. Under no request, as on a
+        socket, its trace has the id that its errors have.
         """
         node = get_operation_ast(document, name)
         kind = node.operation.value if node else "query"
@@ -132,7 +132,9 @@ class Requests(Spans):
 def _name(span: Span, document: DocumentNode, name: str | None) -> None:
     if name is not None:
         span.set_attribute("graphql.operation.name", name[:NAME_MAX])
-    if document.loc is not None:
+    # With a string in it, its hash would let whoever has the trace guess that string, a password
+    # perhaps, as fast as they can count.
+    if document.loc is not None and '"' not in document.loc.source.body:
         digest = sha256(document.loc.source.body.encode("utf-8", "surrogatepass")).hexdigest()
         span.set_attribute("dashtam.document.id", f"sha256:{digest}")
 

@@ -59,6 +59,14 @@ def test_every_image_is_pinned_to_one_release() -> None:
         assert re.fullmatch(r"[a-z]+:\d+\.\d+(\.\d+)?-[a-z]+[\d.]*", images[name]), images[name]
 
 
+def test_our_image_is_built_once_and_never_fetched() -> None:
+    """Built by two services at once, under one name, a first build fails."""
+    ours = {n: s for n, s in services().items() if s["image"].startswith("dashtam:")}
+
+    assert {name for name, service in ours.items() if "build" in service} == {"gateway"}
+    assert {service["pull_policy"] for service in ours.values()} == {"never"}
+
+
 def test_every_service_that_stays_says_how_it_is() -> None:
     for name, service in services().items():
         if name in ONE_SHOT:

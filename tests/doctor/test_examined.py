@@ -64,6 +64,7 @@ async def test_what_is_wrong_is_found_once_and_comes_with_how_to_mend_it(
             "DASHTAM_KEYRING": "/dev/null",
             "DASHTAM_PUBLIC_URL": "http://money.example.com",
         },
+        "OTEL_TRACES_EXPORTER is 'zipkin': give otlp": {"OTEL_TRACES_EXPORTER": "zipkin"},
         "not a superuser's": {"DASHTAM_DATABASE_URL": database.superuser_url},
         "set DASHTAM_DATABASE_URL": {
             "DASHTAM_MODE": "production",

@@ -57,4 +57,4 @@ def test_a_database_of_another_version_or_of_none_is_named_and_only_that(tmp_pat
     [torn] = [f for f in embedded(tmp_path) if f.is_bad]
 
     assert "was made by the newer PostgreSQL 99" in (newer.mend or "")
-    assert "put the data directory back from a backup" in (torn.mend or "")
+    assert "put the data directory back from a backup" in (torn.mend or "").lower()

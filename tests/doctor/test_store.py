@@ -81,6 +81,14 @@ async def test_a_database_that_does_not_run_is_named_so() -> None:
     assert bad.mend == "it cannot be reached (ConnectionRefusedError): is it running?"
 
 
+async def test_a_password_that_spoils_the_url_is_told_how_to_be_written() -> None:
+    bad = await the_bad("postgresql://a:secret@pass@nowhere.invalid/x")
+
+    assert "no machine has the name that DASHTAM_DATABASE_URL gives" in (bad.mend or "")
+    assert "in a password are written %40" in (bad.mend or "")
+    assert "pass@" not in (bad.mend or "")
+
+
 async def test_a_database_without_connections_left_is_named_so(database: Database) -> None:
     async with as_superuser(database) as connection:
         await connection.execute(f"ALTER DATABASE {database.name} CONNECTION LIMIT 0")

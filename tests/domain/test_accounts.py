@@ -23,6 +23,7 @@ BALANCE = ("input", "balance")
         ("1.234", "BHD"),
         ("0.000000000000000001", "ETH"),
         ("1e2", "JPY"),
+        ("31.1034768", "XAU"),  # ounces of gold have no smallest unit
     ],
 )
 def test_a_balance_is_taken_as_it_is_said(said: str, of: str) -> None:
@@ -37,6 +38,7 @@ def test_a_balance_is_taken_as_it_is_said(said: str, of: str) -> None:
         ("0.001", "USD"),
         ("-0.5", "JPY"),
         ("0.123456789", "BTC"),
+        ("123456789012345.00000000000001", "USD"),
         ("1000000000000000", "USD"),
         ("-1e15", "USD"),
         ("1e999", "USD"),

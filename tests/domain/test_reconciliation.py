@@ -130,10 +130,19 @@ def test_a_wrong_value_is_named_with_its_difference() -> None:
         ("9812.50", "10000", "98.125", {"asset_type": AssetType.FIXED_INCOME}),
         ("9812.50", "10", "981.25", {"asset_type": AssetType.FIXED_INCOME}),
         ("999.97", "100", "10.00", {}),  # a price of 9.9997 is told as 10.00
+        ("617.27", "1.2345", "500.00", {}),  # of 1.23454 shares
         ("0.00", "0.000000000000000001", "61234.56", {"asset_type": AssetType.CRYPTOCURRENCY}),
         ("250.00", "2", "4500", {"asset_type": AssetType.FUTURE}),  # what was gained on it
     ],
-    ids=["a short option", "per cent of par", "a bond's price", "rounded", "crypto", "future"],
+    ids=[
+        "a short option",
+        "per cent of par",
+        "a bond's price",
+        "rounded",
+        "a part",
+        "crypto",
+        "future",
+    ],
 )
 def test_values_follow_the_terms_of_the_security_and_the_rounding_of_its_price(
     value: str, quantity: str, price: str, terms: dict[str, Any]
@@ -152,6 +161,13 @@ def test_what_a_hostile_file_claims_is_only_added_up() -> None:
 @pytest.mark.parametrize("price", ["150", "150.0", "150.00", "150.0000"])
 def test_a_price_is_not_taken_for_rounder_than_to_the_cent(price: str) -> None:
     wrong = position("1501.00", "10", price)
+
+    assert not reconcile(invested("0", None), [wrong], NOTHING).balanced
+
+
+@pytest.mark.parametrize("quantity", ["2", "2.0000", "1.9999"])
+def test_a_quantity_is_not_taken_for_rounder_than_it_is(quantity: str) -> None:
+    wrong = position("1000.10", quantity, "500.00")
 
     assert not reconcile(invested("0", None), [wrong], NOTHING).balanced
 

@@ -321,3 +321,22 @@ async def test_a_folder_of_a_newer_postgresql_is_left_alone(data_dir: Path) -> N
     assert len(running.said().splitlines()) == 1, running.said()
     assert doctor.code == 1
     assert "99" in doctor.out
+
+
+async def test_a_database_without_its_keyring_gets_no_new_one(data_dir: Path) -> None:
+    ring = data_dir / "keyring.json"
+    kept = ring.read_bytes()
+    ring.unlink()
+    try:
+        async with up(data_dir) as running:
+            assert await running.process.wait() == 1
+        doctor = await shell(data_dir, "doctor")
+        assert not ring.exists()
+    finally:
+        ring.write_bytes(kept)
+        ring.chmod(0o600)
+
+    assert "put it back from your copy" in running.said()
+    assert len(running.said().splitlines()) == 1, running.said()
+    assert doctor.code == 1
+    assert "put back the keyring that belongs to it" in doctor.out

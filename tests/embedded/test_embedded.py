@@ -235,6 +235,19 @@ def test_a_database_of_another_version_names_both_versions(data_dir: Path) -> No
         embedded.start(data_dir)
 
 
+@pytest.mark.parametrize("torn", [b"", b"\n", b"0", b"1e9", b"\xff\x00\x00"])
+def test_a_database_that_does_not_say_who_made_it_says_what_to_do(
+    data_dir: Path, torn: bytes
+) -> None:
+    pgdata = data_dir / "postgres" / "pgdata"
+    pgdata.mkdir(parents=True)
+    (pgdata / "PG_VERSION").write_bytes(torn)
+    shutil.copy(a_password_file(data_dir.parent), data_dir / "postgres")
+
+    with pytest.raises(embedded.EmbeddedError, match=r"damaged: .* backup, or start with another"):
+        embedded.start(data_dir)
+
+
 def a_password_file(folder: Path) -> Path:
     file = folder / "passwords.json"
     file.write_text(

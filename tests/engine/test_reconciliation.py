@@ -230,6 +230,16 @@ async def test_transactions_of_another_currency_are_not_passed_over(engine: Engi
     assert (await only(engine, "Everyday Checking")).code is CODE.NOT_COMPARABLE
 
 
+async def test_only_what_lies_within_a_year_of_the_balance_is_compared(engine: Engine) -> None:
+    """However long an account has been told of since: its whole history is never read."""
+    await engine.linked()
+    await engine.spy.execute("UPDATE accounts SET as_of = as_of - interval '3 years'")
+
+    found = await checked(engine)
+
+    assert {name: found[name].checked_at for name in BANKED} == dict.fromkeys(BANKED)
+
+
 # ── statements ──────────────────────────────────────────────────────────────
 
 

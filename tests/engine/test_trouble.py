@@ -1,10 +1,13 @@
 import time
+from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
 
 import pytest
 import structlog
 
+from adapters.security.keyring import Keyring
+from adapters.security.vault import Vault
 from domain.errors import (
     Conflict,
     CredentialsRejected,
@@ -148,6 +151,30 @@ async def test_rejected_credentials_are_not_retried(engine: Engine, scripted: Sc
     link, run = await engine.linked(provider="scripted", login="ann")
     assert run.status is SyncStatus.FAILED
     assert (await engine.link(link.id))["status"] == "NEEDS_REAUTHORIZATION"
+
+
+async def test_with_the_keyring_of_another_database_a_run_fails_and_says_so(
+    engine: Engine, scripted: Scripted
+) -> None:
+    """And it lets go of the link, whose credentials are good again once the keyring is."""
+    scripted.script = [accounts(checking())]
+    link, _ = await engine.linked(provider="scripted", login="ann")
+    right = engine.app
+    engine.app = replace(right, vault=Vault(Keyring.new()))
+
+    failed = await engine.sync(link)
+
+    assert failed.status is SyncStatus.FAILED
+    assert failed.error is not None
+    assert failed.error.code is ErrorCode.CONFLICT
+    assert failed.error.message.startswith("the stored credentials cannot be opened: there is no")
+    assert (await engine.events())[-2:] == ["sync.started", "sync.failed"]
+    now = await engine.link(link.id)
+    assert (now["status"], now["consecutive_failures"]) == ("ACTIVE", 1)
+    assert now["lease_holder"] is None
+
+    engine.app = right
+    assert (await engine.sync(link)).status is SyncStatus.SUCCEEDED
 
 
 async def test_some_accounts_failing_is_partial_and_the_next_pull_begins_where_this_one_did(

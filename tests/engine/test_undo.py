@@ -1,5 +1,9 @@
+from dataclasses import replace
+
 import pytest
 
+from adapters.security.keyring import Keyring
+from adapters.security.vault import Vault
 from domain.commands.links import Disconnect, disconnect
 from domain.errors import Conflict
 from domain.imports import FILE_BYTES_MAX, IN_REQUEST_BYTES_MAX
@@ -198,6 +202,20 @@ async def test_a_large_file_waits_for_a_worker_and_tells_its_progress(engine: En
     undone = await engine.undo(done)
     assert undone.status is SyncStatus.CANCELLED
     assert await engine.count("transactions") == 0
+
+
+async def test_a_file_that_waits_and_cannot_be_opened_fails_its_import(engine: Engine) -> None:
+    right = engine.app
+    waiting = (await engine.bring_in(large())).run
+    assert waiting is not None
+
+    engine.app = replace(right, vault=Vault(Keyring.new()))
+    failed = await engine.run(waiting.id)
+
+    assert failed.status is SyncStatus.FAILED
+    assert failed.error is not None
+    assert failed.error.message.startswith("the stored file cannot be opened: ")
+    assert (await engine.one("import_files"))["sealed_content"] is None
 
 
 async def test_a_cancelled_import_forgets_its_file_and_what_it_stored_can_be_taken_back(

@@ -33,5 +33,13 @@ await browse(chromium, url, async (page) => {
   await page.getByRole("button", { name: "Sign out" }).click();
   await page.getByRole("form", { name: "Sign in" }).waitFor();
   found.left = await answer.innerText();
+
+  // A session that ended elsewhere is no reason to be kept here.
+  await signIn(page, email, password);
+  await page.getByText(`Signed in as ${email}`).waitFor();
+  await page.context().clearCookies();
+  await page.getByRole("button", { name: "Sign out" }).click();
+  await page.getByRole("form", { name: "Sign in" }).waitFor();
+  found.refusedAtLast = await page.getByRole("alert").innerText();
   return found;
 });

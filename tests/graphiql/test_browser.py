@@ -61,3 +61,4 @@ async def test_the_plain_page_signs_in_and_asks(
     assert len(found["some"]["data"]["transactions"]["nodes"]) == 3
     assert "JSON" in found["badVariables"]
     assert found["left"] == "Nothing was asked yet."
+    assert found["refusedAtLast"] == ""

@@ -255,6 +255,27 @@ def test_a_port_in_use_is_told_before_anything_runs(data_dir: Path) -> None:
     assert up.events() == []
 
 
+@pytest.mark.parametrize("offset", [0, -1])
+def test_operators_do_not_get_the_gateways_port(data_dir: Path, offset: int) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    with Up(data_dir, port=port, DASHTAM_OPS_PORT=str(port + offset)) as up:
+        code, said = up.end()
+
+    assert code == 1
+    assert said.startswith(f"DASHTAM_OPS_PORT would take port {port}, which is the gateway's: ")
+    assert up.events() == []
+
+
+def test_a_port_that_there_is_not_is_told_before_anything_runs(data_dir: Path) -> None:
+    with Up(data_dir, DASHTAM_OPS_PORT="65535") as up:
+        code, said = up.end()
+
+    assert code == 1
+    assert said.startswith("There is no port 65536: choose one up to 65535 with DASHTAM_OPS_PORT")
+    assert up.events() == []
+
+
 def test_a_database_of_the_operator_is_used_where_one_is_named(data_dir: Path) -> None:
     url = "postgresql://me@db.example.com/dashtam"
     with Up(data_dir, DASHTAM_DATABASE_URL=url) as up:

@@ -5,7 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from adapters.security.keyring import Keyring, SealingKey
-from adapters.security.vault import UnknownKey, Unsealable, Vault
+from adapters.security.vault import UnknownKey, Vault
+from domain.ports import Unsealable
 
 KEYRING = Keyring.new()
 VAULT = Vault(KEYRING)

@@ -111,6 +111,7 @@ def test_an_unknown_name_stops_the_start_and_names_the_nearest(name: str, neares
         ("PORT", "http", "a whole number from 1 to 65535"),
         ("PORT", "70000", "a whole number from 1 to 65535"),
         ("PORT", "\u0668\u0660", "a whole number"),
+        ("OPS_PORT", "8000", "is the gateway's own port: give it another"),
         ("LIMIT_COST", "0", "a whole number from 1"),
         ("LIMIT_COST", "1e3", "a whole number from 1"),
         ("DEBUG", "maybe", "true or false"),

@@ -236,6 +236,20 @@ async def test_several_processes_do_not_begin_where_one_would_have_no_port(
     assert f"Port {port + 1} of 127.0.0.1 cannot be opened" in said.err
 
 
+async def test_the_ports_of_several_processes_leave_out_the_gateways_own(
+    database: Database, redis_url: str, tmp_path: Path
+) -> None:
+    port = a_free_port()
+    environ = environment(
+        database, tmp_path, port, DASHTAM_OPS_PORT=str(port - 1), DASHTAM_REDIS_URL=redis_url
+    )
+
+    said = await dashtam("serve", "--workers", "2", environ=environ, folder=tmp_path)
+
+    assert said.code == 1
+    assert f"from {port - 1} to {port + 1} for operators, and {port} is the gateway's" in said.err
+
+
 async def test_up_gives_the_worker_the_port_after_the_gateways(
     database: Database, tmp_path: Path
 ) -> None:

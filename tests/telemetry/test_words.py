@@ -6,6 +6,7 @@ from uuid import uuid4
 
 import asyncpg
 import pytest
+from graphql import parse
 from opentelemetry.metrics import NoOpMeterProvider
 from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
@@ -84,6 +85,25 @@ def test_a_statement_that_fails_is_told_by_postgresqls_code(
         "db.response.status_code": failure.sqlstate,
         "error.type": "asyncpg.exceptions.UniqueViolationError",
     }
+
+
+@pytest.mark.parametrize(
+    ("text", "has_id"),
+    [
+        ("query ($p: String!) { node(id: $p) { id } }", True),
+        (f'{{ node(id: "{SECRET}") {{ id }} }}', False),
+        (f'{{ node(id: """{SECRET}""") {{ id }} }}', False),
+    ],
+)
+def test_a_document_with_a_string_in_it_has_no_hash_that_tells_which(
+    watching: Watching, exporter: InMemorySpanExporter, text: str, *, has_id: bool
+) -> None:
+    with watching.operation(parse(text), None, "1" * 32):
+        pass
+
+    span = ended(exporter, "query")
+    assert span.attributes is not None
+    assert ("dashtam.document.id" in span.attributes) is has_id
 
 
 def test_a_refusal_is_no_error_of_ours(watching: Watching, exporter: InMemorySpanExporter) -> None:

@@ -4,6 +4,7 @@ import "./page.css";
 
 import { createGraphiQLFetcher } from "@graphiql/toolkit";
 import { GraphiQL } from "graphiql";
+import { parse, print } from "graphql";
 import { createClient } from "graphql-ws";
 import { useEffect, useMemo, useState } from "react";
 import { createRoot } from "react-dom/client";
@@ -23,7 +24,7 @@ function Page({ first, whoAtFirst }) {
       <main>
         {/* Another person starts afresh: no answer of the one before stays on the screen, and
             the schema is asked for again by whoever may see it. */}
-        <Workbench key={who} query={first.query} />
+        <Workbench key={who} query={print(parse(first.query))} />
       </main>
     </>
   );

@@ -19,9 +19,11 @@ OF_ACCOUNT = """transactions AS t
 SNAPSHOTS = """SELECT (s.at AT TIME ZONE 'UTC')::date AS day, s.at, s.balance, s.source
         FROM balance_snapshots AS s
         WHERE s.user_id = $1 AND s.account_id = begun.account_id
-            AND s.at >= begun.day::timestamp AT TIME ZONE 'UTC' AND s.source = ANY({0})"""
-STATED = SNAPSHOTS.format("'{BACKFILL,FILE_IMPORT}'")
-SEEN = SNAPSHOTS.format("'{ACCOUNT_SYNC,HOLDINGS_SYNC}'")
+            AND s.at >= begun.day::timestamp AT TIME ZONE 'UTC'
+            AND s.at < (begun.known_on + {1})::timestamp AT TIME ZONE 'UTC'
+            AND s.source = ANY({0})"""
+STATED = SNAPSHOTS.format("'{BACKFILL,FILE_IMPORT}'", DAYS_MAX)
+SEEN = SNAPSHOTS.format("'{ACCOUNT_SYNC,HOLDINGS_SYNC}'", DAYS_MAX)
 ON_DAY = f"""(SELECT sum(t.amount) FROM {OF_ACCOUNT.format("c")}
         AND t.currency = c.currency AND t.date = c.day{{0}})"""
 
@@ -39,7 +41,7 @@ WITH own AS (
         count(*) FILTER (WHERE t.currency <> own.currency) AS others
     FROM own CROSS JOIN LATERAL (
         SELECT t.date, t.amount, t.currency FROM {OF_ACCOUNT.format("own")}
-            AND t.date >= own.day - {DAYS_MAX} OFFSET 0
+            AND t.date BETWEEN own.day - {DAYS_MAX} AND own.day + {DAYS_MAX} OFFSET 0
     ) AS t GROUP BY own.account_id, own.currency, own.day, own.balance, t.date
 ), begun AS (
     SELECT account_id, currency, known_on, known, min(day) - 1 AS day, sum(others)::int8 AS others

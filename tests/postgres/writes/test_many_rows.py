@@ -17,6 +17,21 @@ from tests.postgres.writes.world import a_transaction, owning
 MODE = text("SELECT current_setting('plan_cache_mode') AS mode")
 
 
+async def test_how_statements_are_planned_is_the_transactions_not_the_sessions(
+    engine: AsyncEngine, alice: Actor
+) -> None:
+    """A pooler that gives each transaction another session takes no settings with a connection."""
+    async with engine.connect() as db:
+        [[fresh]] = await db.execute(MODE)
+        await db.rollback()
+        writing = Writing(db, alice.user_id)
+        await writing.enter()
+        [[within]] = await db.execute(MODE)
+        await db.commit()
+        [[after]] = await db.execute(MODE)
+    assert (fresh, within, after) == ("auto", "force_custom_plan", "auto")
+
+
 async def test_many_transactions_come_back_exactly_and_plans_are_made_as_before(
     store: PostgresStore, engine: AsyncEngine, alice: Actor
 ) -> None:
