@@ -116,9 +116,15 @@ class Tokens(Protocol):
         """The same for the same token, so that a repeat within the grace gets no second one."""
 
 
+class Unsealable(Exception):
+    """Sealed for another place, altered, or under a key that we do not have."""
+
+
 class Vault(Protocol):
     def seal(self, plain: bytes, *, context: bytes) -> bytes: ...
-    def open(self, sealed: bytes, *, context: bytes) -> bytes: ...
+    def open(self, sealed: bytes, *, context: bytes) -> bytes:
+        """Raises Unsealable."""
+
     def fingerprint(self, text: str, *, context: bytes) -> str: ...
 
 
@@ -189,15 +195,15 @@ class Fanout(Protocol):
 
 
 class Movements(Protocol):
-    def watch(self, run_id: RunId) -> AbstractContextManager[asyncio.Event]:
-        """Set where the run may have moved; whoever looks clears it first."""
+    def watch(self, *ids: RunId) -> AbstractContextManager[asyncio.Event]:
+        """Set where one of the runs may have moved; whoever looks clears it first."""
 
 
 class Untold:
     """Nobody says when a run moves: who wants to know looks for themselves."""
 
     @contextmanager
-    def watch(self, run_id: RunId) -> Iterator[asyncio.Event]:
+    def watch(self, *ids: RunId) -> Iterator[asyncio.Event]:
         yield asyncio.Event()
 
 

@@ -134,6 +134,7 @@ def sockets_view(
     view = GraphQLOverWs(
         operations=operations,
         admit=authenticator.admitted,
+        address=authenticator.address,
         open_context=open_context,
         rides=lambda websocket: authenticator.cookie in websocket.cookies,
         hears=lambda: wired.endings.hears,

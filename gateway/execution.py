@@ -73,10 +73,12 @@ class Engine:
         executor = self._executor(document, asked, context, event)
         if isinstance(executor, list):
             return ExecutionResult(None, executor)
-        result: Any = executor.execute_operation()
-        if not isinstance(result, ExecutionResult):
-            result = await result
-        executor.forget()
+        try:
+            result: Any = executor.execute_operation()
+            if not isinstance(result, ExecutionResult):
+                result = await result
+        finally:
+            executor.forget()
         return result  # type: ignore[no-any-return]  # nothing is delivered in parts
 
     async def subscribe(

@@ -57,19 +57,21 @@ class RunMovements:
     # ── hearing ─────────────────────────────────────────────────────────────
 
     @contextmanager
-    def watch(self, run_id: RunId) -> Iterator[asyncio.Event]:
-        moved = asyncio.Event()
-        self._watching[run_id].add(moved)
+    def watch(self, *ids: RunId) -> Iterator[asyncio.Event]:
+        moved, watched = asyncio.Event(), {*ids}
+        for id in watched:
+            self._watching[id].add(moved)
         try:
             yield moved
         finally:
-            self._watching[run_id].discard(moved)
-            if not self._watching[run_id]:
-                del self._watching[run_id]
+            for id in watched:
+                self._watching[id].discard(moved)
+                if not self._watching[id]:
+                    del self._watching[id]
 
     @property
     def watched(self) -> int:
-        """How many watch."""
+        """How many watch, each as often as the runs that it watches."""
         return sum(map(len, self._watching.values()))
 
     async def run(self) -> None:

@@ -46,6 +46,11 @@ class _Draining(uvicorn.Server):
         finally:
             said.disabled = False
 
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        # uvicorn waits for the answers of requests; sockets it would close at once.
+        await self._app.state.sockets.drained()
+        await super().shutdown(sockets)
+
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         health = getattr(self._app.state, "health", None)
         if health is None or health.draining:

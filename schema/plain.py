@@ -39,4 +39,5 @@ def _reader(field: GraphQLField) -> Callable[[Any], Any] | None:
         return attrgetter(declared.python_name)
     read: Any = declared.base_resolver.wrapped_func
     alone = [*inspect.signature(read).parameters] == ["self"]
-    return read if alone and not inspect.iscoroutinefunction(read) else None
+    waits = inspect.iscoroutinefunction(read) or inspect.isasyncgenfunction(read)
+    return read if alone and not waits else None

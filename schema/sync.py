@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncGenerator, Sequence
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from datetime import date, datetime
 from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
 from uuid import UUID
@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 
 ALink: TypeAlias = Annotated["Link", strawberry.lazy("schema.links")]
 
-POLL_S = 0.15
+APART_S = 0.1  # between two looks, however often they move
 ROW_WEIGHT = 10  # objects: as much as a quarantined row may hold
 
 strawberry.enum(SyncTrigger, description="Why a run was started.")
@@ -302,10 +302,14 @@ async def _awaited(
     """
     loop = asyncio.get_running_loop()
     deadline = loop.time() + wait_s
-    while True:
-        runs = [r for r in await queries.runs_by_id(context.reads, asked) if r is not None]
-        left_s = deadline - loop.time()
-        if left_s <= 0 or all(run.status.is_terminal for run in runs):
-            return runs
-        await context.renew()
-        await asyncio.sleep(min(POLL_S, left_s))
+    with context.app.movements.watch(*asked) as moved:
+        while True:
+            moved.clear()
+            runs = [r for r in await queries.runs_by_id(context.reads, asked) if r is not None]
+            if loop.time() >= deadline or all(run.status.is_terminal for run in runs):
+                return runs
+            await context.renew()
+            with suppress(TimeoutError):
+                async with asyncio.timeout_at(deadline):
+                    await asyncio.sleep(APART_S)
+                    await queries.until_moved(moved)

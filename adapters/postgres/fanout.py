@@ -1,8 +1,8 @@
 """Telling every process at once, over LISTEN and NOTIFY."""
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
 from typing import Any
 
 import asyncpg
@@ -15,7 +15,9 @@ SESSION_ENDED = "dashtam_session_ended"  # payload: its id; said as the change c
 CONNECT_S_MAX = 5
 RETRY_S_FIRST, RETRY_S_MAX = 0.1, 5.0
 SILENCE_S_MAX = 30  # a connection can break without a word, so it is asked
+ANSWER_S_MAX = 5.0
 LOST = (*AWAY, asyncpg.InterfaceError)
+NOT_NOW = (*LOST, asyncpg.PostgresError)  # one that is being restored lets nobody in, for example
 
 
 class PostgresFanout:
@@ -23,8 +25,8 @@ class PostgresFanout:
     made again when lost.
     """
 
-    def __init__(self, pool: Pool, url: str) -> None:
-        self._pool, self._url = pool, url
+    def __init__(self, pool: Pool, url: str, *, answer_s: float = ANSWER_S_MAX) -> None:
+        self._pool, self._url, self._answer_s = pool, url, answer_s
         self._subscribers = Subscribers()
         self._connection: Any = None
         self._hears = False
@@ -56,9 +58,9 @@ class PostgresFanout:
         subscription = self._subscribers.add(channel)
         try:
             async with self._turn:
-                if self._connection is not None:
-                    with suppress(*LOST):  # then `run` listens again
-                        await self._listen(channel)
+                if (connection := self._connection) is not None:
+                    with self._or_anew(connection):
+                        await self._listen(connection, channel)
                         subscription.hear(None)
             yield subscription
         finally:
@@ -67,15 +69,25 @@ class PostgresFanout:
 
     async def _forget(self, channel: str) -> None:
         async with self._turn:
-            if self._connection is not None and channel not in self._subscribers.channels:
-                with suppress(*LOST):
-                    await self._connection.remove_listener(channel, self._heard)
+            connection = self._connection
+            if connection is not None and channel not in self._subscribers.channels:
+                with self._or_anew(connection):
+                    async with asyncio.timeout(self._answer_s):
+                        await connection.remove_listener(channel, self._heard)
+
+    @contextmanager
+    def _or_anew(self, connection: Any) -> Iterator[None]:
+        """A connection that takes no word is ended; on the next, `run` listens to all again."""
+        try:
+            yield
+        except LOST:
+            connection.terminate()
 
     async def run(self) -> None:
         """Keep the listening connection; for ever, as a task of whoever opened this."""
         wait_s = RETRY_S_FIRST
         while True:
-            with suppress(*LOST):
+            with suppress(*NOT_NOW):
                 lost = asyncio.Event()
                 connection = await asyncpg.connect(self._url, timeout=CONNECT_S_MAX)
                 try:
@@ -83,7 +95,7 @@ class PostgresFanout:
                     async with self._turn:
                         self._connection = connection
                         for channel in self._subscribers.channels:
-                            await self._listen(channel)
+                            await self._listen(connection, channel)
                     wait_s = RETRY_S_FIRST
                     self._subscribers.all_may_have_missed()
                     self._hears = True
@@ -94,8 +106,9 @@ class PostgresFanout:
             await asyncio.sleep(wait_s)
             wait_s = min(wait_s * 2, RETRY_S_MAX)
 
-    async def _listen(self, channel: str) -> None:
-        await self._connection.add_listener(channel, self._heard)
+    async def _listen(self, connection: Any, channel: str) -> None:
+        async with asyncio.timeout(self._answer_s):
+            await connection.add_listener(channel, self._heard)
 
     def _heard(self, _connection: Any, _pid: int, channel: str, payload: str) -> None:
         self._subscribers.hear(channel, payload)
@@ -103,7 +116,9 @@ class PostgresFanout:
     async def _until(self, lost: asyncio.Event) -> None:
         while not lost.is_set():
             with suppress(TimeoutError):
-                await asyncio.wait_for(lost.wait(), SILENCE_S_MAX)
+                # `wait_for` of Python 3.11 forgets a cancellation that comes with the event.
+                async with asyncio.timeout(SILENCE_S_MAX):
+                    await lost.wait()
                 return
             async with self._turn:
-                await self._connection.execute("SELECT 1", timeout=CONNECT_S_MAX)
+                await self._connection.execute("SELECT 1", timeout=self._answer_s)

@@ -75,8 +75,15 @@ async def progress(
             finally:
                 await reads.close()
             await asyncio.sleep(APART.total_seconds())
-            with suppress(TimeoutError):
-                await asyncio.wait_for(moved.wait(), LOOK_EVERY.total_seconds())
+            await until_moved(moved)
+
+
+async def until_moved(moved: asyncio.Event) -> None:
+    """Until one has, or it is time to look all the same."""
+    with suppress(TimeoutError):
+        # `wait_for` of Python 3.11 forgets a cancellation that comes with the event.
+        async with asyncio.timeout(LOOK_EVERY.total_seconds()):
+            await moved.wait()
 
 
 def _shown(run: SyncRun) -> SyncRun:

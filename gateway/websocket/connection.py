@@ -1,6 +1,7 @@
 """One socket of graphql-transport-ws, from its opening to its end."""
 
 import asyncio
+from collections.abc import Callable, Hashable
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -61,8 +62,10 @@ class SocketLimits:
     """
 
     sockets: int = 2_000
+    sockets_each: int = 40  # of one user, or signed out of one address
     subscriptions: int = 4_000  # in this process
-    operations: int = 50  # on one socket
+    operations: int = 50  # on one socket, and as many that were stopped and have not settled
+    characters: int = 2 << 20  # of the messages that asked for these
     init_s: float = 5.0
     deadline_s: float = 30.0
     send_s: float = 20.0
@@ -78,6 +81,7 @@ class Socket:
     ) -> None:
         self.server, self.websocket, self._is_foreign = server, websocket, is_foreign
         self.admitted: Admitted | None = None
+        self.whose: Hashable = None  # until it was greeted
         self._authorization: str | None = None
         self._is_initialised = False
         self._operations: dict[str, SocketOperation] = {}
@@ -114,18 +118,17 @@ class Socket:
                 if task is not None:
                     task.cancel()
                     self._settling.add(task)
-            for operation in [*self._operations.values()]:
-                self._stop(operation)
+            self._stop_all(lambda _: True)
             # Until all has been given back; each of them limits the time that takes.
             await asyncio.gather(*self._settling, return_exceptions=True)
 
     async def _close(self, closing: Closing) -> None:
+        self._stop_all(lambda operation: operation.answered.done())
         begun = [operation.answered for operation in self._operations.values()]
         wait_s = LAST_WORDS_S_MAX.get(closing.code)
         if begun and wait_s:
             await asyncio.wait(begun, timeout=wait_s)
-        for operation in [*self._operations.values()]:
-            self._stop(operation)
+        self._stop_all(lambda _: True)
         if closing.reason == STUCK:
             return  # it would read no farewell either
         with suppress(TimeoutError, WebSocketDisconnect, RuntimeError):
@@ -165,7 +168,7 @@ class Socket:
                 if (operation := self._operations.get(message.id)) is not None:
                     self._stop(operation)
             case Subscribe():
-                self._begin(message)
+                await self._begin(message)
 
     async def _initialise(self, payload: dict[str, Any]) -> None:
         """Raises: Closing."""
@@ -182,23 +185,43 @@ class Socket:
             raise Closing(AGAIN, str(error)) from None
         if self._is_foreign and self.admitted is None:
             raise Closing(FORBIDDEN, "this site may not open sockets here")
+        user_id = self.admitted.actor.user_id if self.admitted else None
+        self.whose = user_id or self.server.address(self.websocket) or "nobody knows"
+        if self.server.sockets.of(self.whose) > self.server.limits.sockets_each:
+            raise Closing(TOO_MANY, "too many sockets")
         if self.admitted is not None:
             # At once, since the session may have ended while it was being looked for.
             self._look.set()
             self._watching = asyncio.create_task(self._watch(self.admitted))
         await self.say({"type": "connection_ack"})
 
-    def _begin(self, message: Subscribe) -> None:
+    async def _begin(self, message: Subscribe) -> None:
         """Raises: Closing."""
         if not self._is_initialised:
             raise Closing(UNAUTHORIZED, "send connection_init first")
         if message.id in self._operations:
             raise Closing(DUPLICATE, f"there is a subscriber {message.id} already")
+        if self._ending.done():
+            return  # what was begun may still be answered, and nothing else
         operation = SocketOperation(self, message)
-        if len(self._operations) >= self.server.limits.operations:
-            operation.refuse()
+        if (many := self._too_many(operation)) is not None:
+            # Said here, so that a flood of them waits in the client too.
+            await self.say({"id": message.id, "type": "error", "payload": operation.refused(many)})
+            return
         self._operations[message.id] = operation
         operation.start()
+
+    def _too_many(self, operation: SocketOperation) -> str | None:
+        limits, begun = self.server.limits, self._operations.values()
+        if max(len(begun), len(self._settling)) >= limits.operations:
+            return f"at most {limits.operations} operations on one socket"
+        if sum(each.characters for each in (operation, *begun)) > limits.characters:
+            return f"at most {limits.characters} characters of operations on one socket"
+        return None
+
+    def _stop_all(self, those: Callable[[SocketOperation], bool]) -> None:
+        for operation in [*filter(those, self._operations.values())]:
+            self._stop(operation)
 
     def _stop(self, operation: SocketOperation) -> None:
         self._operations.pop(operation.id, None)
@@ -224,7 +247,8 @@ class Socket:
         """Waits for the client to read, so that nothing piles up here."""
         text = encode(message).decode()
         try:
-            async with asyncio.timeout(self.server.limits.send_s), self._turn:
+            # The time of those before it is not its own: the first who waits too long ends it.
+            async with self._turn, asyncio.timeout(self.server.limits.send_s):
                 await self.websocket.send_text(text)
         except TimeoutError:
             self.end(BROKEN, STUCK)
@@ -240,7 +264,9 @@ class Socket:
             left_s = (admitted.until - datetime.now(UTC)).total_seconds()
             every_s = limits.look_s if self.server.hears() else limits.look_deaf_s
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._look.wait(), max(min(left_s, every_s), 0))
+                # `wait_for` of Python 3.11 forgets a cancellation that comes with the event.
+                async with asyncio.timeout(max(min(left_s, every_s), 0)):
+                    await self._look.wait()
             self._look.clear()
             try:
                 found = await self.server.admit(self.websocket, self._authorization)

@@ -26,7 +26,8 @@ C = TypeVar("C", bound=LiveContext)
 
 class GraphQLOverWs(Generic[C]):
     """`admit` says whose a socket is, from what was said on it and its headers; it may raise
-    `Fault` and `Unavailable`. `open_context` makes what the resolvers of one operation share.
+    `Fault` and `Unavailable`; `address` is where it comes from, as far as that is known.
+    `open_context` makes what the resolvers of one operation share.
     `rides` says whether a request has a cookie that says who somebody is: then a page of another
     site may not open a socket with it. `hears` is whether news of ended sessions arrive.
     """
@@ -36,13 +37,15 @@ class GraphQLOverWs(Generic[C]):
         *,
         operations: Operations[C],
         admit: Callable[[WebSocket, str | None], Awaitable[Admitted | None]],
+        address: Callable[[WebSocket], str | None],
         open_context: Callable[[WebSocket, Admitted | None, str], C],
         rides: Callable[[WebSocket], bool],
         hears: Callable[[], bool],
         csrf: CsrfRules,
         limits: SocketLimits,
     ) -> None:
-        self.operations, self.admit, self.open_context = operations, admit, open_context
+        self.operations, self.open_context = operations, open_context
+        self.admit, self.address = admit, address
         self.hears, self.limits = hears, limits
         self.subscriptions = Places(limits.subscriptions)
         self.sockets = Sockets(limits.sockets)

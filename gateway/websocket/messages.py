@@ -44,10 +44,11 @@ class Pong:
 
 @dataclass(frozen=True, slots=True)
 class Subscribe:
-    """`payload` is None where it has text that nobody can store."""
+    """`payload` is None where it has text that nobody can store; `characters` are the message's."""
 
     id: str
     payload: dict[str, Any] | None
+    characters: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +66,7 @@ def read(text: str) -> Message:
     except strict_json.NotJson:
         raise _invalid("a message is strict JSON") from None
     except strict_json.NotText:
-        return _unstorable(json.loads(text))
+        return _unstorable(json.loads(text), len(text))
     if not isinstance(said, dict):
         raise _invalid("a message is an object")
     match said:
@@ -80,16 +81,16 @@ def read(text: str) -> Message:
             payload = _payload(said)
             if payload is None:
                 raise _invalid("subscribe has a payload")
-            return Subscribe(_id(said), payload)
+            return Subscribe(_id(said), payload, len(text))
         case {"type": "complete"}:
             return Complete(_id(said))
     raise _invalid("no such type of message")
 
 
-def _unstorable(said: Any) -> Message:
+def _unstorable(said: Any, characters: int) -> Message:
     """The operation is refused, and not the socket, where that can be told apart."""
     if isinstance(said, dict) and said.get("type") == "subscribe":
-        return Subscribe(_id(said), None)
+        return Subscribe(_id(said), None, characters)
     raise _invalid("text holds no NUL and no lone surrogate")
 
 

@@ -30,7 +30,7 @@ class SocketOperation:
 
     def __init__(self, socket: "Socket", message: Subscribe) -> None:
         """Raises: Closing, for a payload that is none of a subscribe message."""
-        self.id = message.id
+        self.id, self.characters = message.id, message.characters
         self.answered: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._socket, self._trace_id = socket, uuid4().hex
         self._refusal: Exception | None = None
@@ -41,9 +41,9 @@ class SocketOperation:
                 raise Closing(INVALID, refusal.message) from None
             self._refusal = refusal
 
-    def refuse(self) -> None:
-        most = self._socket.server.limits.operations
-        self._refusal = Fault(429, "RATE_LIMITED", f"at most {most} operations on one socket")
+    def refused(self, message: str) -> list[dict[str, Any]]:
+        """Instead of `start`."""
+        return [error(message, "RATE_LIMITED", self._trace_id)]
 
     def start(self) -> None:
         self.task = asyncio.create_task(self._run())

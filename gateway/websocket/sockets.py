@@ -2,8 +2,8 @@
 
 import asyncio
 import random
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Hashable, Iterator
+from contextlib import contextmanager, suppress
 from typing import Protocol
 
 from domain.identity import SessionId
@@ -11,11 +11,15 @@ from gateway.faults import overloaded
 from gateway.websocket.messages import RESTARTING, UNAUTHORIZED
 
 RETRY_AFTER_S = 5
+DRAINED_S_MAX = 6.0  # the last words of one, and its farewell
 
 
 class Open(Protocol):
     @property
     def session_id(self) -> SessionId | None: ...
+
+    @property
+    def whose(self) -> Hashable: ...
 
     def end(self, code: int, reason: str) -> None:
         """Close it soon; whatever was first is the reason."""
@@ -29,9 +33,13 @@ class Sockets:
         self._most = most
         self._open: set[Open] = set()
         self._draining = False
+        self._changed = asyncio.Event()
 
     def __len__(self) -> int:
         return len(self._open)
+
+    def of(self, whose: Hashable) -> int:
+        return sum(socket.whose == whose for socket in self._open)
 
     def check(self) -> None:
         """Raises: Fault 503."""
@@ -47,6 +55,7 @@ class Sockets:
             yield
         finally:
             self._open.discard(socket)
+            self._changed.set()
 
     def ended(self, session_id: SessionId | None) -> None:
         """A session has; or with None, any may have."""
@@ -55,6 +64,14 @@ class Sockets:
                 socket.look_again()
             elif socket.session_id == session_id:
                 socket.end(UNAUTHORIZED, "the session is over")
+
+    async def drained(self) -> None:
+        """After `drain`: until the last has gone, which may first be answered."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(DRAINED_S_MAX):
+                while self._draining and self._open:
+                    self._changed.clear()
+                    await self._changed.wait()
 
     def drain(self, within_s: float) -> None:
         """Close them all, spread over a while, so that their clients do not all come back at once.

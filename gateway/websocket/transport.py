@@ -3,7 +3,9 @@
 import asyncio
 from typing import Any
 
+from uvicorn._types import ASGIReceiveEvent
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+from websockets.frames import Frame
 
 LINGER_S = 5.0
 
@@ -11,9 +13,14 @@ LINGER_S = 5.0
 class WebSocketTransport(WebSocketsSansIOProtocol):
     """uvicorn closes a transport, which waits until everything is written: for ever, where nobody
     reads. So it is aborted a while later.
+
+    It also answers every ping at once, and keeps the fragments of a message one by one, both
+    without end: so whoever does not read our pongs is not read either, and fragments are joined
+    as they come.
     """
 
     _aborting: asyncio.TimerHandle | None = None
+    _holding = False  # until they read our pongs
 
     def data_received(self, data: bytes) -> None:
         super().data_received(data)
@@ -23,6 +30,33 @@ class WebSocketTransport(WebSocketsSansIOProtocol):
             self.handshake_complete = self.close_sent = True
             self.transport.close()
             self._abort_later()
+
+    def handle_ping(self) -> None:
+        super().handle_ping()
+        if not self.writable.is_set():
+            self._holding = True
+            self.transport.pause_reading()
+
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        if self._holding:
+            self._holding = False
+            if not self.read_paused:
+                self.transport.resume_reading()
+
+    async def receive(self) -> ASGIReceiveEvent:
+        message = await super().receive()
+        if self._holding:
+            self.transport.pause_reading()
+        return message
+
+    def handle_cont(self, event: Frame) -> None:
+        begun: Any = self.frames[0]
+        joined = begun if isinstance(begun, bytearray) else bytearray(begun)
+        joined += event.data
+        self.frames = [joined]  # type: ignore[list-item]  # which is decoded alike
+        if event.fin:
+            self.send_receive_event_to_app()
 
     async def send(self, message: Any) -> None:
         await super().send(message)

@@ -101,6 +101,17 @@ async def test_who_watches_a_run_hears_of_that_one_only(engine: Engine) -> None:
     assert movements.watched == 0
 
 
+async def test_who_watches_several_runs_hears_of_each(engine: Engine) -> None:
+    movements = engine.wired.movements
+    one, other = RunId(new_id()), RunId(new_id())
+    with movements.watch(one, other, one) as moved:
+        for run in (one, other):
+            moved.clear()
+            movements.moved([run])
+            await asyncio.wait_for(moved.wait(), 5)
+    assert movements.watched == 0
+
+
 async def test_after_a_silence_everyone_who_watches_looks(engine: Engine) -> None:
     movements = engine.wired.movements
     await asyncio.sleep(0.1)

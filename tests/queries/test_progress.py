@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
-from contextlib import aclosing, asynccontextmanager, contextmanager
+from contextlib import aclosing, asynccontextmanager
 from dataclasses import replace
 from decimal import Decimal
 from typing import Any, cast
@@ -12,27 +12,11 @@ import pytest
 from domain.errors import NotFound, Unavailable
 from domain.identity import new_id
 from domain.ports import Untold
-from domain.queries.sync import progress
+from domain.queries.sync import progress, until_moved
 from domain.storage import Reads
 from domain.sync import RunId, SyncCounts, SyncRun, SyncStatus
 from tests.schema.builders import NOW, a_link, a_run
-from tests.schema.world import World
-
-
-class Told:
-    """Says that it moved when a test says so."""
-
-    def __init__(self) -> None:
-        self.moved = asyncio.Event()
-        self.watching = 0
-
-    @contextmanager
-    def watch(self, run_id: RunId) -> Any:
-        self.watching += 1
-        try:
-            yield self.moved
-        finally:
-            self.watching -= 1
+from tests.schema.world import Told, World
 
 
 class Followed:
@@ -73,7 +57,7 @@ class Followed:
         finally:
             task.cancel()
         assert self.world.left_open == 0
-        assert self.told.watching == 0
+        assert self.told.watching == []
 
     async def until(self, holds: Callable[[], bool]) -> None:
         async with asyncio.timeout(5):
@@ -159,11 +143,26 @@ async def test_where_nobody_tells_anything_it_is_looked_for() -> None:
     assert [run.status.name for run in states] == ["SUCCEEDED"]
 
 
+@pytest.mark.parametrize("turns", range(5))
+async def test_whoever_leaves_as_it_moves_is_gone(turns: int) -> None:
+    moved = asyncio.Event()
+    waiting = asyncio.create_task(until_moved(moved))
+    await asyncio.sleep(0.01)
+    moved.set()
+    for _ in range(turns):
+        await asyncio.sleep(0)
+    was_over = waiting.done()
+    waiting.cancel()
+    await asyncio.wait({waiting})
+
+    assert waiting.cancelled() or was_over
+
+
 async def test_a_run_that_is_not_there_is_not_found(followed: Followed) -> None:
     with pytest.raises(NotFound):
         await anext(progress(RunId(new_id()), followed.told, followed.snapshot))
 
-    assert (followed.world.left_open, followed.told.watching) == (0, 0)
+    assert (followed.world.left_open, followed.told.watching) == (0, [])
 
 
 async def test_a_run_that_goes_away_is_not_found_any_more(followed: Followed) -> None:
@@ -195,4 +194,4 @@ async def test_a_database_that_is_away_at_first_is_said_so(followed: Followed) -
 
     with pytest.raises(Unavailable):
         await anext(progress(followed.run.id, followed.told, followed.snapshot))
-    assert followed.told.watching == 0
+    assert followed.told.watching == []

@@ -1,8 +1,10 @@
 """A user, another user, providers, and operations asked as the gateway asks them."""
 
+import asyncio
 import base64
 import hashlib
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, cast
@@ -16,7 +18,7 @@ from domain.identity import Actor, Permission, Role, User
 from domain.imports import Statement
 from domain.links import ProviderInfo
 from domain.ports import App, Doors, Provider, Store
-from domain.sync import Login, Page, PullRequest, QuarantinedRow
+from domain.sync import Login, Page, PullRequest, QuarantinedRow, RunId
 from schema.context import ClientInfo, Context
 from schema.errors import public
 from schema.schema import schema
@@ -96,6 +98,22 @@ class RolePolicy:
 
 def no_statement(content: bytes) -> Statement:
     raise UnreadableFile("this is no statement", line=1)
+
+
+class Told:
+    """`domain.ports.Movements`: says that a run moved when a test says so."""
+
+    def __init__(self) -> None:
+        self.moved = asyncio.Event()
+        self.watching: list[RunId] = []
+
+    @contextmanager
+    def watch(self, *ids: RunId) -> Iterator[asyncio.Event]:
+        self.watching = [*ids]
+        try:
+            yield self.moved
+        finally:
+            self.watching = []
 
 
 class World:

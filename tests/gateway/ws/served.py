@@ -6,6 +6,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
 from typing import Any
 
 import strawberry
@@ -26,7 +27,7 @@ from gateway.execution import Engine
 from gateway.faults import Fault
 from gateway.guard import Limits
 from gateway.operations import Operations, Places
-from gateway.serving import _config
+from gateway.serving import _config, _Draining
 from gateway.settings import Settings
 from gateway.tracing import Traced
 from gateway.websocket.connection import SocketLimits
@@ -108,6 +109,17 @@ class Query:
         except asyncio.CancelledError:
             journal.entries.append("held is cancelled")
             raise
+        return 1
+
+    @strawberry.field
+    async def unhurried(self, info: Info) -> int:
+        """Ends when it is told to, though it was cancelled before."""
+        journal = info.context.journal
+        journal.entries.append("it begins")
+        try:
+            await asyncio.sleep(60)
+        finally:
+            await journal.go_on.wait()
         return 1
 
     @strawberry.field
@@ -195,6 +207,11 @@ SERVERS: dict[str, GraphQLOverWs[Any]] = {}
 SCHEMA = strawberry.Schema(Query, Mutation, Subscription)._schema
 
 
+def _address(websocket: WebSocket) -> str | None:
+    """Another one for each socket, unless it says where it comes from."""
+    return websocket.headers.get("x-from", str(websocket.client))
+
+
 def a_view(journal: Journal, **limits: Any) -> GraphQLOverWs[Context]:
     async def admit(websocket: WebSocket, authorization: str | None) -> Admitted | None:
         journal.looks += 1
@@ -223,6 +240,7 @@ def a_view(journal: Journal, **limits: Any) -> GraphQLOverWs[Context]:
             introspection=lambda _: True,
         ),
         admit=admit,
+        address=_address,
         open_context=open_context,
         rides=lambda websocket: "dashtam" in websocket.cookies,
         hears=lambda: journal.hears,
@@ -231,7 +249,7 @@ def a_view(journal: Journal, **limits: Any) -> GraphQLOverWs[Context]:
     )
 
 
-class _Server(uvicorn.Server):
+class _Server(_Draining):
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
         yield  # they are pytest's
@@ -320,7 +338,8 @@ async def served(journal: Journal | None = None, **limits: Any) -> AsyncIterator
     settings = Settings.read({"DASHTAM_MODE": "development"})
     config = _config(replace(settings, port=0), app)
     config.timeout_graceful_shutdown = 2
-    server = _Server(config)
+    app.state.health, app.state.sockets = SimpleNamespace(draining=False), view.sockets
+    server = _Server(config, app, 0.2)
     running = asyncio.create_task(server.serve())
     await until(lambda: server.started)
     port = server.servers[0].sockets[0].getsockname()[1]

@@ -1,6 +1,7 @@
 """A process that ends lets its sockets go, spread over a while; peers that are dead are noticed."""
 
 import asyncio
+import signal
 import time
 
 import pytest
@@ -49,6 +50,19 @@ async def test_what_was_begun_is_answered_before_the_process_ends() -> None:
         await until(lambda: server.journal.entries == ["held begins"])
         server.view.sockets.drain(0)
         await asyncio.sleep(0.2)
+        server.journal.go_on.set()
+
+        assert [m["type"] for m in await talk.all_of()] == ["next", "complete"]
+        assert (await talk.closed())[0] == 1012
+
+
+async def test_a_process_that_is_told_to_end_first_answers_what_was_begun() -> None:
+    async with served() as server, server.greeted() as talk, server.greeted() as idle:
+        await talk.subscribe("{ held }")
+        await until(lambda: server.journal.entries == ["held begins"])
+        server.server.handle_exit(signal.SIGTERM, None)
+        assert (await idle.closed())[0] == 1012
+        await asyncio.sleep(1)  # uvicorn has long been told
         server.journal.go_on.set()
 
         assert [m["type"] for m in await talk.all_of()] == ["next", "complete"]

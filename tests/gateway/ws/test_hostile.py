@@ -3,13 +3,15 @@
 import asyncio
 import json
 import socket as sockets
-from typing import Any
+from collections.abc import Awaitable
+from typing import Any, cast
 
 import pytest
 import websockets
 
+from gateway.websocket.connection import Socket
 from tests.gateway.http.served import SECRET, until
-from tests.gateway.ws.served import PROTOCOL, Served, closed, served
+from tests.gateway.ws.served import PROTOCOL, Served, Talk, closed, served
 
 INVALID = {
     "no JSON": "{",
@@ -110,6 +112,54 @@ async def test_a_flood_of_pings_is_answered_one_after_the_other(server: Served) 
             assert (await talk.next())["payload"] == {"n": number}
 
 
+async def test_a_flood_of_operations_waits_in_a_client_that_reads_no_refusal() -> None:
+    async with served(send_s=2.0, operations=5) as server:
+        deaf = await _deaf(server)
+        await _write(deaf, {"type": "connection_init"})
+        tasks = len(asyncio.all_tasks())
+        query = "subscription { wide(characters: 100000) }"
+        for number in range(5):
+            await _write(
+                deaf, {"type": "subscribe", "id": str(number), "payload": {"query": query}}
+            )
+        await until(lambda: len(server.journal.contexts) > 10)
+
+        said = {"query": "{ hello }", "variables": {"a": "x" * 60_000}}
+        for number in range(2_000):
+            message = {"type": "subscribe", "id": f"n{number}", "payload": said}
+            if not await _taken(_write(deaf, message)):
+                break
+
+        assert number < 1_000
+        assert len(asyncio.all_tasks()) < tasks + 30
+        deaf.close()
+
+
+async def test_what_was_completed_counts_until_it_has_settled() -> None:
+    async with served(operations=2) as server, server.greeted() as talk:
+        for id in ("1", "2"):
+            await talk.subscribe("{ unhurried }", id)
+        await until(lambda: server.journal.entries == ["it begins"] * 2)
+        for id in ("1", "2"):
+            await talk.say("complete", id=id)
+        [refused] = await talk.ask("{ hello }", "3")
+        server.journal.go_on.set()
+        await until(lambda: server.journal.open_contexts == 0)
+
+        assert refused["payload"][0]["extensions"]["code"] == "RATE_LIMITED"
+        assert (await talk.ask("{ hello }", "3"))[1]["type"] == "complete"
+
+
+async def test_the_operations_of_one_socket_come_to_so_many_characters() -> None:
+    async with served(characters=3_000) as server, server.greeted() as talk:
+        await talk.subscribe("subscription { silent }", "s", extensions={"a": "x" * 2_000})
+        [refused] = await talk.ask("{ hello }", "q", extensions={"a": "x" * 2_000})
+        assert refused["payload"][0]["extensions"]["code"] == "RATE_LIMITED"
+        await talk.say("complete", id="s")
+        answered = await talk.ask("{ hello }", "q", extensions={"a": "x" * 2_000})
+        assert answered[1]["type"] == "complete"
+
+
 async def test_one_socket_has_so_many_operations_and_no_more() -> None:
     async with served(operations=3) as server, server.greeted() as talk:
         for number in range(3):
@@ -177,6 +227,73 @@ async def test_whoever_reads_nothing_is_let_go_and_holds_up_nobody() -> None:
         deaf.close()
 
 
+async def test_pings_of_a_client_that_reads_no_pong_are_not_read_either() -> None:
+    ping = b"\x89\xfd" + bytes(4) + b"x" * 125
+    async with served() as server:
+        deaf = await _deaf(server)
+        await _write(deaf, {"type": "connection_init"})
+        [connection] = _connections(server)
+        loop, sent = asyncio.get_running_loop(), 0
+        while await _taken(loop.sock_sendall(deaf, ping * 1_000)) and sent < 500_000:
+            sent += 1_000
+        assert sent < 500_000
+        assert connection.transport.get_write_buffer_size() < 2 << 20
+
+        read = 0
+        while read < sent * 127:
+            async with asyncio.timeout(5):
+                read += len(await loop.sock_recv(deaf, 1 << 20))
+        deaf.close()
+
+
+async def test_a_message_in_very_many_pieces_takes_no_more_room_than_one() -> None:
+    async with served() as server:
+        deaf = await _deaf(server)
+        [connection] = _connections(server)
+        loop = asyncio.get_running_loop()
+        await loop.sock_sendall(deaf, b"\x01\x81" + bytes(4) + b"{")
+        for _ in range(20):
+            await loop.sock_sendall(deaf, (b"\x00\x80" + bytes(4)) * 1_000)
+            await loop.sock_sendall(deaf, (b"\x00\x81" + bytes(4) + b" ") * 1_000)
+        await until(lambda: sum(map(len, connection.frames)) == 20_001)
+        assert len(connection.frames) == 1
+        rest = b'"type": "ping"}'
+        await loop.sock_sendall(deaf, b"\x80" + bytes([0x80 | len(rest)]) + bytes(4) + rest)
+        assert b'{"type":"pong"}' in await loop.sock_recv(deaf, 1_000)
+        deaf.close()
+
+
+async def test_a_slow_reader_is_given_time_for_each_message() -> None:
+    slow = SlowSocket(each_s=0.2)
+    async with served(send_s=0.5) as server:
+        socket = Socket(server.view, slow, is_foreign=False)  # type: ignore[arg-type]
+        await asyncio.gather(*(socket.say({"type": "pong"}) for _ in range(5)))
+
+    assert slow.said == 5
+
+
+class SlowSocket:
+    def __init__(self, each_s: float) -> None:
+        self.each_s, self.said = each_s, 0
+
+    async def send_text(self, text: str) -> None:
+        await asyncio.sleep(self.each_s)
+        self.said += 1
+
+
+def _connections(server: Served) -> set[Any]:
+    return cast("set[Any]", server.server.server_state.connections)
+
+
+async def _taken(sending: Awaitable[None]) -> bool:
+    """Whether the other side has taken it within half a second."""
+    try:
+        await asyncio.wait_for(sending, 0.5)
+    except TimeoutError:
+        return False
+    return True
+
+
 async def _deaf(server: Served) -> sockets.socket:
     """A client that reads its answer to the handshake, and then nothing."""
     host, port = server.url.removeprefix("ws://").removesuffix("/graphql").split(":")
@@ -239,6 +356,33 @@ async def test_there_are_so_many_sockets_and_no_more() -> None:
         await server.until_idle()
         async with server.greeted() as talk:
             assert (await talk.ask("{ hello }"))[1]["type"] == "complete"
+
+
+async def test_one_user_has_so_many_sockets_and_others_theirs() -> None:
+    async with served(sockets_each=2) as server:
+        server.journal.let_in("mine")
+        server.journal.let_in("another")
+        async with server.greeted("mine"), server.greeted("mine"):
+            async with server.connected() as socket:
+                await Talk(socket).say("connection_init", payload={"authorization": "Bearer mine"})
+                assert await closed(socket) == (4429, "too many sockets")
+            async with server.greeted("another"), server.greeted(), server.greeted():
+                pass
+        await server.until_idle()
+        async with server.greeted("mine"):
+            pass
+
+
+async def test_signed_out_one_address_has_so_many_sockets() -> None:
+    here: dict[str, Any] = {"additional_headers": {"x-from": "192.0.2.1"}}
+    there: dict[str, Any] = {"additional_headers": {"x-from": "192.0.2.2"}}
+    async with served(sockets_each=1) as server, server.greeted(**here):
+        async with server.connected(**here) as socket:
+            await Talk(socket).say("connection_init")
+            assert (await closed(socket))[0] == 4429
+        server.journal.let_in("mine")
+        async with server.greeted(**there), server.greeted("mine", **here):
+            pass
 
 
 async def test_a_long_url_and_long_headers_are_refused(server: Served) -> None:

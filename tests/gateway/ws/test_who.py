@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 import websockets
 
+from gateway.websocket.connection import Socket
 from tests.gateway.http.served import until
 from tests.gateway.ws.served import ALLOWED_ORIGIN, Journal, Served, Talk, closed, served
 
@@ -194,6 +195,20 @@ async def test_what_takes_its_time_is_not_waited_for_when_the_session_ends(
     await until(lambda: server.journal.entries[-1] == "held is cancelled")
 
 
+async def test_once_the_session_is_over_nothing_new_is_begun(server: Served) -> None:
+    session_id = server.journal.let_in("mine")
+    async with server.greeted("mine") as talk:
+        await talk.subscribe("{ held }", "1")
+        await talk.subscribe("subscription { silent }", "2")
+        await until(lambda: len(server.journal.entries) == 2)
+        server.view.sockets.ended(session_id)
+        await talk.subscribe('mutation { write(what: "it") }', "3")
+        assert (await talk.closed(within_s=1))[0] == 4401
+
+    await server.until_idle()
+    assert server.journal.entries[2:] == ["silence ends", "held is cancelled"]
+
+
 async def test_news_that_may_have_been_missed_are_asked_for(server: Served) -> None:
     server.journal.let_in("mine")
     server.journal.let_in("another")
@@ -202,6 +217,23 @@ async def test_news_that_may_have_been_missed_are_asked_for(server: Served) -> N
         server.view.sockets.ended(None)
         assert (await one.closed(within_s=1))[0] == 4401
         assert (await other.ask("{ hello }"))[1]["type"] == "complete"
+
+
+@pytest.mark.parametrize("turns", range(6))
+async def test_a_client_that_leaves_as_news_come_leaves_nothing_behind(turns: int) -> None:
+    journal = Journal()
+    journal.let_in("mine")
+    async with served(journal) as server, server.greeted("mine"):
+        await until(lambda: journal.looks == 2)
+        [socket] = server.view.sockets._open
+        assert isinstance(socket, Socket)
+        assert socket._watching is not None
+        socket.look_again()
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        socket._watching.cancel()  # as `run` does it
+        await asyncio.wait({socket._watching}, timeout=1)
+        assert socket._watching.done()
 
 
 async def test_while_no_news_arrive_it_is_asked_again_and_again() -> None:
