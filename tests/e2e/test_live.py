@@ -271,7 +271,7 @@ async def many(client: Client, gateway: Program, count: int) -> AsyncIterator[li
         yield [await opened.enter_async_context(live_of(client, gateway)) for _ in range(count)]
 
 
-async def test_a_hundred_sockets_take_no_connection_of_the_database(
+async def test_the_sockets_of_a_person_take_no_connection_of_the_database(
     stack: Stack, alice: Client, tmp_path: Path
 ) -> None:
     """Of a gateway alone: one connection listens, and whoever waits holds no snapshot."""
@@ -283,7 +283,7 @@ async def test_a_hundred_sockets_take_no_connection_of_the_database(
     async with held_up(stack, alice) as run_id, running("serve", environ, tmp_path) as gateway:
         await until_ready(gateway)
         before = len(await spy.fetch(query, name))
-        async with many(alice, gateway, 100) as sockets:
+        async with many(alice, gateway, 40) as sockets:
             for socket in sockets:
                 await socket.subscribe(PROGRESS, id=run_id)
             for socket in sockets:

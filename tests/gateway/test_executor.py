@@ -35,7 +35,7 @@ from gateway.guard import Limits
 from gateway.parameters import Parameters
 from schema.plain import Plain
 
-EXAMPLES = 4_000 if os.environ.get("DASHTAM_TEST_LONG") else 400
+EXAMPLES = 20_000 if os.environ.get("DASHTAM_TEST_LONG") else 400
 
 
 # graphql-core itself now and then leaves a coroutine that nobody awaits beside a field that fails.
