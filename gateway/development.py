@@ -50,12 +50,14 @@ async def _prepare(settings: Settings, *, with_demo: bool) -> None:
 
 
 async def _have_keys(settings: Settings) -> None:
-    """Keys are made before the tables are, so that tables without keys have lost theirs."""
+    """Of our own database keys are made before its tables, so that tables without keys have lost
+    theirs. What a database elsewhere has sealed, `doctor` tells.
+    """
     from adapters.security.keyring import Keyring  # noqa: PLC0415 - slow to import
 
     ring = settings.keyring
     assert ring is not None  # noqa: S101 - development has a place for it
-    if ring.exists():
+    if ring.exists() or not (settings.data_dir / "postgres").is_dir():
         return
     connection = await asyncpg.connect(settings.database_url)
     try:

@@ -27,7 +27,7 @@ from gateway.recent import Recent
 
 ERRORS_MAX = 5
 LONG = 64 << 10  # characters: 2,000 tokens of a megabyte take the lexer up to 0.3 s
-CHARACTERS_MAX = 1 << 20
+CHARACTERS_MAX = 1 << 19
 """Of all cached texts together: a tree is some 100 times as large as its text, and its readers
 twice that."""
 COMPARISONS_MAX = 20_000
