@@ -206,7 +206,7 @@ class Tree:
             self._look_at_the_database()
             for child in self._children:
                 child.look(self._say)
-            if waiting and _is_ready(instance.port):
+            if waiting and is_ready(instance.port):
                 waiting = False
                 ready(instance)
             time.sleep(POLL_S)
@@ -319,7 +319,8 @@ def _free(port: int, *, by: str = "--port") -> int:
         time.sleep(POLL_S)
 
 
-def _is_ready(port: int) -> bool:
+def is_ready(port: int) -> bool:
+    """Whether what answers on this port of this machine may receive traffic."""
     asked = http.client.HTTPConnection(HOST, port, timeout=1)
     try:
         asked.request("GET", "/readyz")

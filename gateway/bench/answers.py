@@ -11,8 +11,9 @@ from typing import Any
 import asyncpg
 
 from gateway.bench.database import BenchError
-from gateway.bench.servers import HOST, Running
+from gateway.bench.servers import Running
 from gateway.bench.workloads import OURS, Workload
+from gateway.processes import HOST
 
 SAMPLE = 12  # people whose answers are compared
 COUNTED = 5  # requests whose statements are counted

@@ -22,9 +22,10 @@ from gateway.bench.load import STALLED_S_MAX, Measured, Spec
 from gateway.bench.readings import children, cores, peak_mb, pin
 from gateway.bench.recorded import recorded
 from gateway.bench.resync import sync_figures
-from gateway.bench.servers import HOST, Running, servers, settings
+from gateway.bench.servers import Running, servers, settings
 from gateway.bench.statements import Recorded
 from gateway.bench.workloads import OURS, RAW, SERVERS, Workload, workloads
+from gateway.processes import HOST
 from gateway.settings import Settings
 
 SYNC = "sync"

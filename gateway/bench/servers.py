@@ -1,6 +1,5 @@
 """The three servers as processes of their own, one worker each, side by side."""
 
-import http.client
 import socket
 import subprocess
 import time
@@ -12,9 +11,8 @@ from pathlib import Path
 from gateway.bench.children import MODULE, process
 from gateway.bench.database import BenchError, Database
 from gateway.bench.workloads import OURS, RAW, SERVERS, STOCK
-from gateway.processes import GATEWAY
+from gateway.processes import GATEWAY, HOST, is_ready
 
-HOST = "127.0.0.1"
 POOL = 8
 START_S_MAX = 60.0
 NO_LIMIT = str(1_000_000_000)
@@ -97,19 +95,8 @@ def _free_ports(count: int) -> list[int]:
 def _wait(name: str, started: subprocess.Popen[bytes], port: int, log: Path) -> None:
     until = time.monotonic() + START_S_MAX
     while time.monotonic() < until and started.poll() is None:
-        if _is_ready(port):
+        if is_ready(port):
             return
         time.sleep(0.05)
     said = log.read_text(errors="replace").strip().splitlines() or ["without a word"]
     raise BenchError(f"The {name} server does not start: {said[-1]}")
-
-
-def _is_ready(port: int) -> bool:
-    asked = http.client.HTTPConnection(HOST, port, timeout=1)
-    try:
-        asked.request("GET", "/readyz")
-        return asked.getresponse().status == http.client.OK
-    except (OSError, http.client.HTTPException):
-        return False
-    finally:
-        asked.close()
