@@ -12,7 +12,6 @@ from contextlib import ExitStack, contextmanager
 from typing import Any, Generic, TypeVar
 from uuid import uuid4
 
-import structlog
 from graphql import ExecutionResult, GraphQLError, GraphQLSchema, OperationType
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
@@ -32,6 +31,7 @@ from gateway.operations import (
     Operation,
     Operations,
     Places,
+    bug,
     not_persisted,
 )
 from gateway.parameters import Parameters, PersistedOnly
@@ -47,8 +47,6 @@ UPLOADS_EACH_MAX = 2
 LONG_BODIES_MAX = 64
 
 C = TypeVar("C", bound=OperationContext)
-
-log = structlog.get_logger("dashtam.graphql")
 
 
 async def _anyone(_: Request) -> Hashable:
@@ -140,11 +138,8 @@ class GraphQLOverHttp(Generic[C]):
             return answer(media or LEGACY, 200 if ok else 400, {"errors": errors})
         except ClientDisconnect:
             raise
-        except Exception:
-            incident = uuid4().hex[:12]
-            log.exception("graphql.bug", incident=incident, trace_id=trace_id)
-            errors = [error("internal error", "INTERNAL", trace_id, incident=incident)]
-            return answer(media or LEGACY, 500, {"errors": errors})
+        except Exception as found:  # noqa: BLE001 - `bug` logs it
+            return answer(media or LEGACY, 500, {"errors": [bug(found, trace_id)]})
 
     async def _operate(self, request: Request, body: Body, media: str | None) -> Response:
         if media is None:

@@ -4,7 +4,9 @@ from collections.abc import AsyncGenerator, Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
+from uuid import uuid4
 
+import structlog
 from graphql import ExecutionResult, GraphQLError, OperationType, get_operation_ast
 
 from domain.errors import Unavailable
@@ -13,12 +15,14 @@ from gateway.execution import Engine, OperationContext
 from gateway.faults import overloaded
 from gateway.guard import Refused
 from gateway.parameters import Parameters
-from gateway.responses import request_error
+from gateway.responses import error, request_error
 
 OPERATIONS_MAX = 256
 RETRY_AFTER_S = 1
 
 C = TypeVar("C", bound=OperationContext)
+
+log = structlog.get_logger("dashtam.graphql")
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +120,13 @@ class Operations(Generic[C]):
 def not_persisted() -> Refused:
     """In the words by which Apollo's clients know it; they then send the text."""
     return Refused("PERSISTED_QUERY_NOT_SUPPORTED", [GraphQLError("PersistedQueryNotSupported")])
+
+
+def bug(found: Exception, trace_id: str) -> dict[str, Any]:
+    """What no field raised and nobody refused: logged, and masked for the client."""
+    incident = uuid4().hex[:12]
+    log.error("graphql.bug", incident=incident, trace_id=trace_id, exc_info=found)
+    return error("internal error", "INTERNAL", trace_id, incident=incident)
 
 
 def unavailability(error_: BaseException | None) -> Unavailable | None:

@@ -198,7 +198,7 @@ class Settings:
     db_write_pool: int = _of(_whole(1, 1_000), 10)
     redis_url: str | None = _of(
         _url(
-            *("redis", "rediss", "unix", "redis+sentinel", "redis+cluster", "rediss+cluster"),
+            *("redis", "rediss", "unix"),
             example="redis://host:6379/0",
         ),
         secret=True,

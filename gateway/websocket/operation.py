@@ -12,15 +12,13 @@ from domain.errors import Unavailable
 from gateway.execution import attended
 from gateway.faults import Fault, bad_text
 from gateway.guard import Refused
-from gateway.operations import Operation, not_persisted
+from gateway.operations import Operation, bug, not_persisted
 from gateway.parameters import Parameters, PersistedOnly, parameters
 from gateway.responses import error, request_error
 from gateway.websocket.messages import INVALID, Closing, Subscribe
 
 if TYPE_CHECKING:
     from gateway.websocket.connection import LiveContext, Socket
-
-log = structlog.get_logger("dashtam.graphql")
 
 
 class SocketOperation:
@@ -78,10 +76,8 @@ class SocketOperation:
             return [error(str(away), "UNAVAILABLE", self._trace_id)]
         except GraphQLError as refusal:  # of the field that makes the events
             return [present(refusal, self._trace_id)]
-        except Exception:
-            incident = uuid4().hex[:12]
-            log.exception("graphql.bug", incident=incident, trace_id=self._trace_id)
-            return [error("internal error", "INTERNAL", self._trace_id, incident=incident)]
+        except Exception as found:  # noqa: BLE001 - `bug` logs it
+            return [bug(found, self._trace_id)]
 
     async def _chosen(self) -> Operation:
         """Raises: Fault, Refused."""

@@ -117,6 +117,7 @@ def test_an_unknown_name_stops_the_start_and_names_the_nearest(name: str, neares
         ("DEBUG", "maybe", "true or false"),
         ("DATABASE_URL", "mysql://x/y", "postgresql://user:password@host/dashtam"),
         ("REDIS_URL", "localhost:6379", "redis://host:6379/0"),
+        ("REDIS_URL", "redis+sentinel://host:26379/0", "redis://host:6379/0"),
         ("APP_URL", "https://app.example.com/inner", "a URL such as"),
         ("ALLOWED_ORIGINS", "*", "a URL such as"),
         ("PUBLIC_URL", "https://user:pw@example.com", "a URL such as"),
