@@ -1,0 +1,8 @@
+"""The audit log's chain."""
+
+revision = "0008"
+down_revision = "0007"
+
+
+def upgrade() -> None:
+    """Nothing yet."""

@@ -1,0 +1,8 @@
+"""Mailed tokens and the second factor."""
+
+revision = "0009"
+down_revision = "0008"
+
+
+def upgrade() -> None:
+    """Nothing yet."""

@@ -1,0 +1,8 @@
+"""Which version of a secret is sealed."""
+
+revision = "0012"
+down_revision = "0011"
+
+
+def upgrade() -> None:
+    """Nothing yet."""
