@@ -74,6 +74,7 @@ class User:
     session_limit: int | None = None
     totp_enabled: bool = False
     token_version: int = 0
+    last_sign_in_at: datetime | None = None
 
     @property
     def zone(self) -> ZoneInfo:
@@ -82,12 +83,16 @@ class User:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Actor:
-    """Who is asking: a user, in one session; `session_id` is None for the worker and the shell."""
+    """Who is asking: a user, in one session; `session_id` is None for the worker and the shell.
+
+    `trace_id` is of the request, for the audit log.
+    """
 
     user_id: UserId
     role: Role
     session_id: SessionId | None = None
     ip_address: str | None = None
+    trace_id: str | None = None
 
 
 NOBODY = UserId(UUID(int=0))  # whose attempts the audit log keeps where no user is meant
@@ -95,7 +100,11 @@ NOBODY = UserId(UUID(int=0))  # whose attempts the audit log keeps where no user
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Session:
-    """One sign-in. `refresh_hash` is of the current refresh token, or of a cookie's secret."""
+    """One sign-in. `refresh_hash` is of the current refresh token, or of a cookie's secret.
+
+    `token_version` and `generation` are the user's and the gateway's token versions at its last
+    issue of a token. `providers_accessed` are slugs.
+    """
 
     id: SessionId
     user_id: UserId
@@ -107,6 +116,10 @@ class Session:
     device: str | None = None
     ip_address: str | None = None
     ended_at: datetime | None = None
+    location: str | None = None
+    providers_accessed: tuple[str, ...] = ()
+    token_version: int = 0
+    generation: int = 0
 
     def rotated(self, *, refresh_hash: bytes, at: datetime) -> Self:
         return replace(

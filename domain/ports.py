@@ -17,7 +17,7 @@ from uuid import UUID
 from domain.identity import Actor, Permission, Role, Session, SessionId, User, UserId
 from domain.imports import Statement
 from domain.links import LinkId, ProviderInfo
-from domain.storage import Work
+from domain.storage.work import Work
 from domain.sync import Login, Page, PullRequest, QuarantinedRow, RunId
 
 

@@ -15,7 +15,7 @@ from starlette.requests import HTTPConnection, Request
 from starlette.routing import Route, WebSocketRoute
 
 from adapters.postgres.fanout import SESSION_ENDED
-from domain.commands.identity import note_use
+from domain.commands.sessions import note_use
 from domain.identity import SessionId
 from domain.queries.budget import Budget
 from gateway import demo, telemetry

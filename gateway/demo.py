@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 import asyncpg
 import structlog
 
-from domain.commands.identity import CreateUser, actor_to_be, create_user
+from domain.commands.people import CreateUser, actor_to_be, create_user
 from domain.commands.links import ConnectProvider, connect_provider
 from domain.commands.running import Busy, LeaseLost, RunSync, run_sync
 from domain.identity import Actor, Role, UserId, new_id

@@ -10,7 +10,7 @@ from uuid import UUID
 
 from rich.console import Console
 
-from domain.commands.identity import CreateUser, actor_to_be, create_user
+from domain.commands.people import CreateUser, actor_to_be, create_user
 from domain.commands.imports import Imported, ImportStatement, import_statement
 from domain.commands.running import Busy, LeaseLost, RunSync, run_sync
 from domain.commands.sync import RequestSync, request_sync

@@ -26,7 +26,7 @@ from adapters.security.tokens import Tokens
 from adapters.security.vault import Vault
 from domain.identity import Actor
 from domain.ports import App, Fanout, Limit, Limits, LimitSettings, unobserved
-from domain.storage import Reads
+from domain.storage.reads import Reads
 from gateway import telemetry
 from gateway.movements import RunMovements
 from gateway.settings import Limits as LimitFigures

@@ -6,6 +6,7 @@ import signal
 from collections.abc import Awaitable, Callable
 from contextlib import nullcontext, suppress
 from datetime import timedelta
+from functools import partial
 from time import time_ns
 from uuid import UUID, uuid4
 
@@ -31,6 +32,7 @@ from domain.links import LinkId
 from domain.ports import RELAYED
 from domain.sync import LEASE, RunId
 from gateway import telemetry
+from gateway.chores import CHORES, Chore
 from gateway.health import Health
 from gateway.settings import Settings
 from gateway.wiring import Wired, wire
@@ -62,6 +64,8 @@ class Worker:
         )
         self._queue = PgQueuer(driver, queries=queries)
         self._queue.entrypoint(JOB, concurrency_limit=AT_ONCE)(self._sync)
+        for name, chore in CHORES.items():
+            self._queue.entrypoint(name, concurrency_limit=AT_ONCE)(partial(self._chore, chore))
 
     def stop(self) -> None:
         """Take no more jobs, end those that run after the page that each is storing."""
@@ -94,6 +98,20 @@ class Worker:
         watch = telemetry.current()
         with nullcontext() if watch is None else watch.job(job.entrypoint, job.headers):
             await self._run(UserId(UUID(said["user"])), RunId(UUID(said["run"])))
+
+    async def _chore(self, chore: Chore, job: Job) -> None:
+        said = json.loads(job.payload or b"{}")
+        watch = telemetry.current()
+        with nullcontext() if watch is None else watch.job(job.entrypoint, job.headers):
+            try:
+                await chore(self._app, UserId(UUID(said.pop("user"))), said)
+            except DomainError as refusal:
+                log.info("chore.refused", job=job.entrypoint, code=refusal.code.value)
+            except Unavailable:
+                raise RetryRequested(delay=RETRY) from None
+            except Exception as error:
+                log.exception("chore.bug", job=job.entrypoint)
+                raise RetryRequested(delay=RETRY) from error
 
     async def _run(self, user_id: UserId, run_id: RunId) -> None:
         actor = Actor(user_id=user_id, role=Role.USER)

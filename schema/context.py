@@ -16,7 +16,7 @@ from domain.ports import App
 from domain.queries import links
 from domain.queries.budget import Budget
 from domain.queries.pages import Page
-from domain.storage import Reads
+from domain.storage.reads import Reads
 
 T = TypeVar("T")
 

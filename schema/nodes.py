@@ -12,7 +12,7 @@ from domain.queries.identity import users_by_id
 from domain.queries.links import links_by_id
 from domain.queries.sync import runs_by_id
 from domain.queries.transactions import transactions_by_id
-from domain.storage import Reads
+from domain.storage.reads import Reads
 from schema import ids
 from schema.context import Info
 from schema.fields import field

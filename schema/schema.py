@@ -17,6 +17,7 @@ from schema.nodes import NodeQuery
 from schema.portfolio import PortfolioQuery
 from schema.providers import ProviderQuery
 from schema.scalars import SCALARS
+from schema.signing_in import SigningInMutation
 from schema.sync import SyncMutation, SyncQuery, SyncSubscription
 from schema.transactions import TransactionMutation, TransactionQuery
 
@@ -52,6 +53,7 @@ class Mutation(
     SyncMutation,
     LinkMutation,
     IdentityMutation,
+    SigningInMutation,
 ):
     pass
 

@@ -21,7 +21,7 @@ from domain.imports import ImportFile
 from domain.links import LinkId
 from domain.merging import Merge
 from domain.securities import Security
-from domain.storage import Change
+from domain.storage.work import Change
 from domain.sync import RunId
 from domain.transactions import Transaction
 

@@ -25,7 +25,7 @@ class Snapshot(
     ReconciliationReads,
     SyncReads,
 ):
-    """`domain.storage.Reads` on PostgreSQL, for one operation.
+    """`domain.storage.reads.Reads` on PostgreSQL, for one operation.
 
     Made without a word to the server. Raises Unavailable while it is away, and Abandoned for what
     is still being read when the operation is closed.

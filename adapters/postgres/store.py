@@ -21,11 +21,12 @@ from adapters.postgres.runs import Runs
 from adapters.postgres.securities import Securities
 from adapters.postgres.transactions import Transactions
 from adapters.postgres.writing import Writing
-from domain import storage
 from domain.errors import Unavailable
 from domain.events import Event
 from domain.identity import Actor, UserId
 from domain.ports import Attempt
+from domain.storage import people
+from domain.storage import work as storage
 from domain.sync import RunId
 
 EVENTS_CHANNEL = "dashtam_events"  # the relay listens
@@ -41,8 +42,8 @@ class PostgresWork:
         self._db = db
         self._events: list[Event] = []
         self._jobs: list[Job] = []
-        self.users: storage.Users = Users(db)
-        self.sessions: storage.Sessions = Sessions(db)
+        self.users: people.Users = Users(db)
+        self.sessions: people.Sessions = Sessions(db)
         self.links: storage.Links = Links(db)
         self.accounts: storage.Accounts = Accounts(db)
         self.securities: storage.Securities = Securities(db)

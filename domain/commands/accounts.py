@@ -25,7 +25,7 @@ from domain.identity import UNSET, Actor, Maybe, Permission, new_id
 from domain.merging import Merge
 from domain.money import Currency, Money
 from domain.ports import App
-from domain.storage import Work
+from domain.storage.work import Work
 
 INSTITUTION = "Manual accounts"
 

@@ -33,7 +33,7 @@ from domain.imports import (
 from domain.links import Link, LinkId, LinkStatus, alias
 from domain.merging import Merge
 from domain.ports import App
-from domain.storage import Change, Work
+from domain.storage.work import Change, Work
 from domain.sync import (
     NO_COUNTS,
     ReceivedAccount,

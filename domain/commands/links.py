@@ -20,7 +20,7 @@ from domain.links import (
     sync_every_s,
 )
 from domain.ports import App, Provider
-from domain.storage import Work
+from domain.storage.work import Work
 from domain.sync import Login, SyncScope, SyncStatus, SyncTrigger
 
 CREDENTIAL_MAX = 8_192  # characters of one value

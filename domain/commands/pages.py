@@ -24,7 +24,7 @@ from domain.merging import (
 )
 from domain.ports import App
 from domain.securities import SecurityTerms
-from domain.storage import Work
+from domain.storage.work import Work
 from domain.sync import (
     Page,
     QuarantinedRow,

@@ -20,7 +20,7 @@ from domain.handling import command
 from domain.identity import Actor
 from domain.links import Lease, Link, LinkStatus
 from domain.ports import App, Provider, Unsealable
-from domain.storage import Work
+from domain.storage.work import Work
 from domain.sync import (
     ATTEMPTS_MAX,
     LEASE,

@@ -11,7 +11,7 @@ from domain.events import Event, EventName
 from domain.links import Link, LinkId, LinkStatus
 from domain.merging import Merge
 from domain.ports import App
-from domain.storage import Work
+from domain.storage.work import Work
 from domain.sync import (
     NO_COUNTS,
     Page,

@@ -13,7 +13,7 @@ from domain.handling import command
 from domain.identity import Actor, Permission, new_id
 from domain.links import Link, LinkId, LinkStatus
 from domain.ports import App
-from domain.storage import Work
+from domain.storage.work import Work
 from domain.sync import (
     SYNC_INTERVAL_MIN,
     RunId,

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from domain.accounts import Account, AccountFilter, AccountId
 from domain.links import LinkId
-from domain.storage import Reads
+from domain.storage.reads import Reads
 
 
 async def accounts(reads: Reads, filter: AccountFilter) -> list[Account]:

@@ -19,7 +19,7 @@ from domain.history import (
 )
 from domain.queries.budget import Budget
 from domain.queries.identity import today
-from domain.storage import Reads
+from domain.storage.reads import Reads
 
 _UTC = ZoneInfo("UTC")
 

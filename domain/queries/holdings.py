@@ -8,7 +8,7 @@ from domain.accounts import AccountId
 from domain.holdings import Holding, HoldingFilter, HoldingId, HoldingKey
 from domain.queries.pages import Page, within
 from domain.securities import Security, SecurityId
-from domain.storage import Reads
+from domain.storage.reads import Reads
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

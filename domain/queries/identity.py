@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import date, datetime
 
 from domain.identity import User, UserId
-from domain.storage import Reads
+from domain.storage.reads import Reads
 
 
 async def viewer(reads: Reads) -> User:

@@ -11,7 +11,7 @@ from domain.links import (
     ProviderInfo,
 )
 from domain.ports import Provider
-from domain.storage import Reads
+from domain.storage.reads import Reads
 
 
 async def links(reads: Reads, statuses: Sequence[LinkStatus] | None) -> list[Link]:

@@ -12,7 +12,7 @@ from domain.portfolio import NetWorth, NetWorthPoint
 from domain.queries.budget import Budget
 from domain.queries.history import snapshots_in
 from domain.queries.identity import today
-from domain.storage import Reads
+from domain.storage.reads import Reads
 
 
 async def net_worth(reads: Reads, into: Currency | None, at: datetime) -> NetWorth:

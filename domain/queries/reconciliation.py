@@ -7,7 +7,7 @@ from domain.accounts import Account, AccountGroup, AccountId
 from domain.holdings import Holding, HoldingFilter
 from domain.queries.budget import Budget
 from domain.reconciliation import POSITIONS_MAX, Balances, Reconciliation, reconcile
-from domain.storage import Reads
+from domain.storage.reads import Reads
 
 _INVESTED = (AccountGroup.INVESTMENT, AccountGroup.OTHER)
 

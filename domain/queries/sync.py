@@ -10,7 +10,7 @@ from domain.errors import NotFound, Unavailable
 from domain.links import LinkId
 from domain.ports import Movements
 from domain.queries.pages import Page
-from domain.storage import Reads
+from domain.storage.reads import Reads
 from domain.sync import QuarantinedRow, RunId, SyncRun
 
 APART = timedelta(milliseconds=250)  # at most four states a second

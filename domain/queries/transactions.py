@@ -8,7 +8,7 @@ from domain.accounts import AccountId
 from domain.errors import BadQuery
 from domain.queries.accounts import ids_of_links
 from domain.queries.pages import Page, within
-from domain.storage import Reads
+from domain.storage.reads import Reads
 from domain.transactions import (
     Transaction,
     TransactionFilter,

@@ -11,7 +11,7 @@ from time import perf_counter, process_time
 
 import msgspec
 
-from domain.commands.identity import CreateUser, actor_to_be, create_user
+from domain.commands.people import CreateUser, actor_to_be, create_user
 from domain.commands.links import ConnectProvider, connect_provider
 from domain.commands.running import RunSync, run_sync
 from domain.commands.sync import RequestSync, request_sync

@@ -19,7 +19,7 @@ import httpx2
 import uvicorn
 from starlette.applications import Starlette
 
-from domain.commands.identity import CreateUser, actor_to_be, create_user
+from domain.commands.people import CreateUser, actor_to_be, create_user
 from domain.identity import Role
 from gateway.settings import Settings
 from gateway.wiring import Wired, wire

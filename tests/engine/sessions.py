@@ -1,16 +1,14 @@
 """Signing in, going on and signing out, as the session tests do it."""
 
-from domain.commands.identity import (
+from domain.commands.sessions import (
     RefreshSession,
     SignedIn,
-    SignIn,
     SignOut,
-    actor_of_email,
     actor_of_token,
     refresh_session,
-    sign_in,
     sign_out,
 )
+from domain.commands.signing_in import SignIn, actor_of_email, sign_in
 from domain.ports import App
 from tests.engine.world import PASSWORD, Engine
 

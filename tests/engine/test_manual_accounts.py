@@ -310,7 +310,7 @@ async def test_an_account_that_is_deleted_while_balances_are_recorded_is_gone(
 async def test_somebody_elses_account_does_not_exist(engine: Engine) -> None:
     from dataclasses import replace
 
-    from domain.commands.identity import CreateUser, actor_to_be, create_user
+    from domain.commands.people import CreateUser, actor_to_be, create_user
     from tests.engine.world import PASSWORD
 
     made = await house(engine)

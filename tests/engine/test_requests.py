@@ -76,7 +76,7 @@ async def test_what_cannot_be_asked_is_refused_by_name(engine: Engine) -> None:
 
 
 async def test_a_stranger_cannot_sync_another_ones_link(engine: Engine) -> None:
-    from domain.commands.identity import CreateUser, actor_to_be, create_user
+    from domain.commands.people import CreateUser, actor_to_be, create_user
     from domain.commands.sync import RequestSync, request_sync
 
     link, _ = await engine.linked(scenario="empty")

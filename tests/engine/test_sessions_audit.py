@@ -6,8 +6,8 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from domain.commands.identity import UpdateSettings, update_settings
 from domain.commands.running import Busy
+from domain.commands.settings import UpdateSettings, update_settings
 from domain.errors import Unavailable
 from domain.handling import command
 from domain.identity import UNSET, Actor, User, new_id

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from domain.commands.identity import RefreshSession, refresh_session
+from domain.commands.sessions import RefreshSession, refresh_session
 from domain.errors import InvalidInput, NotPermitted, RateLimited
 from domain.identity import NOBODY, Actor, Role
 from domain.ports import Limit, LimitSettings

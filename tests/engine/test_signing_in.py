@@ -4,23 +4,18 @@ from datetime import timedelta
 
 import pytest
 
-from domain.commands.identity import (
-    CreateUser,
+from domain.commands.links import UpdateLink, update_link
+from domain.commands.people import CreateUser, actor_to_be, create_user
+from domain.commands.sessions import (
     RefreshSession,
     SignedIn,
-    SignIn,
     SignOut,
-    UpdateSettings,
-    actor_of_email,
     actor_of_token,
-    actor_to_be,
-    create_user,
     refresh_session,
-    sign_in,
     sign_out,
-    update_settings,
 )
-from domain.commands.links import UpdateLink, update_link
+from domain.commands.settings import UpdateSettings, update_settings
+from domain.commands.signing_in import SignIn, actor_of_email, sign_in
 from domain.errors import Conflict, ErrorCode, InvalidInput, NotFound, NotPermitted
 from domain.identity import UNSET, Actor, Role, new_id
 from domain.links import LinkId

@@ -10,7 +10,6 @@ from uuid import UUID
 
 import asyncpg
 
-from domain.commands.identity import CreateUser, actor_to_be, create_user
 from domain.commands.imports import (
     Imported,
     ImportStatement,
@@ -19,6 +18,7 @@ from domain.commands.imports import (
     undo_import,
 )
 from domain.commands.links import ConnectProvider, connect_provider
+from domain.commands.people import CreateUser, actor_to_be, create_user
 from domain.commands.running import RunSync, run_sync
 from domain.commands.sync import RequestSync, request_sync
 from domain.identity import Actor, Role, new_id

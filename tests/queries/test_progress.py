@@ -13,7 +13,7 @@ from domain.errors import NotFound, Unavailable
 from domain.identity import new_id
 from domain.ports import Untold
 from domain.queries.sync import progress, until_moved
-from domain.storage import Reads
+from domain.storage.reads import Reads
 from domain.sync import RunId, SyncCounts, SyncRun, SyncStatus
 from tests.schema.builders import NOW, a_link, a_run
 from tests.schema.world import Told, World

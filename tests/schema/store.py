@@ -17,7 +17,7 @@ from domain.imports import ImportFile
 from domain.links import Link, LinkId, LinkStatus
 from domain.merging import Merge
 from domain.ports import Attempt, KnownUser, Limit, LiveSession, Verdict
-from domain.storage import Change, Work
+from domain.storage.work import Change, Work
 from domain.sync import QuarantinedRow, RunId, SyncRun, SyncStatus, SyncTrigger
 from domain.transactions import Transaction, TransactionId
 from tests.schema.ledger import Ledger

@@ -13,7 +13,7 @@ from adapters.postgres.pool import Pool, open_pool
 from adapters.postgres.snapshot import Abandoned, Snapshot
 from domain.errors import Unavailable
 from domain.holdings import HoldingFilter
-from domain.storage import Reads
+from domain.storage.reads import Reads
 from tests.postgres.reads.rows import Owner, Recorded
 from tests.servers import Database
 

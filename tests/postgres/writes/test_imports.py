@@ -11,7 +11,7 @@ from domain.identity import Actor, new_id
 from domain.imports import ImportFile
 from domain.merging import Merge
 from domain.securities import Security
-from domain.storage import Change
+from domain.storage.work import Change
 from domain.sync import SyncRun, SyncTrigger
 from domain.transactions import Transaction
 from tests.builders import NOW, TODAY, a_run, money

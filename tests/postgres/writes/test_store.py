@@ -16,7 +16,7 @@ from domain.errors import NotFound, Unavailable
 from domain.events import Event, EventName
 from domain.identity import NOBODY, Actor, Role, new_id
 from domain.merging import Merge
-from domain.storage import Work
+from domain.storage.work import Work
 from tests.builders import NOW, a_link, an_account
 from tests.postgres.writes.world import a_person, an_attempt, owning
 from tests.servers import Database

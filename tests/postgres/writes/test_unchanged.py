@@ -15,7 +15,7 @@ from domain.merging import (
     merge_securities,
     merge_transactions,
 )
-from domain.storage import Work
+from domain.storage.work import Work
 from domain.sync import ReceivedAccount, ReceivedHolding, ReceivedTransaction, SyncCounts
 from tests.builders import (
     NOW,

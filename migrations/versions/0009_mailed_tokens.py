@@ -1,4 +1,4 @@
-"""Mailed tokens and the second factor."""
+"""Mailed tokens."""
 
 revision = "0009"
 down_revision = "0008"

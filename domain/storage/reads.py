@@ -1,0 +1,118 @@
+"""One snapshot to read from."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Protocol
+
+from domain.accounts import Account, AccountId
+from domain.history import BalanceSnapshot
+from domain.holdings import Holding, HoldingFilter, HoldingId, HoldingKey
+from domain.identity import User
+from domain.links import Link, LinkId
+from domain.reconciliation import Balances
+from domain.securities import Security, SecurityId
+from domain.sync import QuarantinedRow, RunId, SyncRun
+from domain.transactions import (
+    Transaction,
+    TransactionFilter,
+    TransactionId,
+    TransactionKey,
+    TransactionOrder,
+)
+
+
+class Reads(Protocol):
+    """One snapshot of the viewer's own rows: everything read through it is of one instant.
+
+    Batch methods take keys and give what they found, in the order that each says; a key without
+    a row is simply not in the answer. `statements` counts what was sent, BEGIN and COMMIT left
+    out. All raise Unavailable while the database is away.
+    """
+
+    statements: int
+
+    async def viewer(self) -> User: ...
+    async def data_version(self) -> int: ...
+    async def links(self, ids: Sequence[LinkId] | None = None) -> Sequence[Link]:
+        """By `connected_at`, those never connected last, then id; all where `ids` is None."""
+
+    async def accounts(self) -> Sequence[Account]:
+        """All of the viewer's, inactive ones too, by name then id; read once a snapshot."""
+
+    async def holdings(
+        self, filter: HoldingFilter, *, limit: int, after: HoldingKey | None
+    ) -> Sequence[Holding]:
+        """By symbol (a security without one sorts by its name) then id."""
+
+    async def holdings_of(
+        self,
+        accounts: Sequence[AccountId],
+        filter: HoldingFilter,
+        *,
+        limit: int,
+        after: HoldingKey | None,
+    ) -> Sequence[Holding]:
+        """At most `limit` of each account, in one statement."""
+
+    async def holdings_by_id(self, ids: Sequence[HoldingId]) -> Sequence[Holding]: ...
+    async def count_holdings(self, filter: HoldingFilter) -> int: ...
+    async def count_holdings_of(
+        self, accounts: Sequence[AccountId], filter: HoldingFilter
+    ) -> Mapping[AccountId, int]: ...
+    async def securities_by_id(self, ids: Sequence[SecurityId]) -> Sequence[Security]: ...
+    async def transactions(
+        self,
+        filter: TransactionFilter,
+        order: TransactionOrder,
+        *,
+        limit: int,
+        after: TransactionKey | None,
+    ) -> Sequence[Transaction]:
+        """By date or signed amount, then id, in the order's direction."""
+
+    async def transactions_of(
+        self,
+        accounts: Sequence[AccountId],
+        filter: TransactionFilter,
+        order: TransactionOrder,
+        *,
+        limit: int,
+        after: TransactionKey | None,
+    ) -> Sequence[Transaction]:
+        """At most `limit` of each account, in one statement."""
+
+    async def transactions_by_id(self, ids: Sequence[TransactionId]) -> Sequence[Transaction]: ...
+    async def count_transactions(self, filter: TransactionFilter) -> int: ...
+    async def count_transactions_of(
+        self, accounts: Sequence[AccountId], filter: TransactionFilter
+    ) -> Mapping[AccountId, int]: ...
+    async def snapshots(
+        self, accounts: Sequence[AccountId], *, since: datetime, before: datetime, limit: int
+    ) -> Sequence[BalanceSnapshot]:
+        """Those in [since, before) and each account's last one earlier, by account then time."""
+
+    async def latest_snapshots(
+        self, accounts: Sequence[AccountId], *, count: int
+    ) -> Sequence[BalanceSnapshot]:
+        """The last `count` of each account, by account then time."""
+
+    async def balances_and_transactions(
+        self, accounts: Sequence[AccountId]
+    ) -> Mapping[AccountId, Balances]:
+        """In one statement; an account without transactions is not in the answer.
+
+        Of the DAYS_MAX days before the account's own balance, which is the last to be told, but not
+        from before its first transaction.
+        """
+
+    async def runs_by_id(self, ids: Sequence[RunId]) -> Sequence[SyncRun]: ...
+    async def runs(
+        self, link_id: LinkId | None, *, limit: int, after: RunId | None
+    ) -> Sequence[SyncRun]:
+        """The newest first."""
+
+    async def last_runs(self, links: Sequence[LinkId]) -> Mapping[LinkId, SyncRun]: ...
+    async def quarantine(
+        self, runs: Sequence[RunId], *, limit: int
+    ) -> Mapping[RunId, Sequence[QuarantinedRow]]: ...
+    async def close(self) -> None: ...

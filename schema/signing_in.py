@@ -1,0 +1,101 @@
+"""Signing in and out, and going on with a session."""
+
+from enum import Enum
+
+import strawberry
+
+from domain.commands import sessions, signing_in
+from domain.errors import InvalidInput
+from schema.context import Context, Info
+from schema.errors import UserError
+from schema.fields import described, optional
+from schema.identity import Viewer
+from schema.payloads import Payload, mutation
+
+
+@strawberry.enum(
+    description="How a session is kept: by tokens in the answer, or by a cookie whose secret "
+    "no script can read."
+)
+class TokenDelivery(Enum):
+    BODY = "BODY"
+    COOKIE = "COOKIE"
+
+
+@strawberry.input(description="Who signs in.")
+class SignInInput:
+    email: str
+    password: str
+    code: str | None = optional("Of the second factor, where one is enabled.")
+    delivery: TokenDelivery = TokenDelivery.BODY
+
+
+@strawberry.type(
+    description="The answer of `signIn` and `refreshSession`. With a cookie, the tokens are null."
+)
+class SignInPayload:
+    access_token: str | None = described("For the header `Authorization: Bearer`.")
+    refresh_token: str | None = described("For `refreshSession`, once.")
+    expires_in_seconds: int | None = described("How long the access token is good for.")
+    viewer: Viewer | None
+    errors: list[UserError]
+
+
+@strawberry.type(description="The answer of `signOut`.")
+class SignOutPayload:
+    signed_out: bool
+    errors: list[UserError]
+
+
+@strawberry.type
+class SigningInMutation:
+    @mutation(
+        SignInPayload,
+        "Begin a session. Stands alone in its operation.",
+        signed_out=True,
+    )
+    async def sign_in(self, info: Info, input: SignInInput) -> Payload:
+        context, client = info.context, info.context.client
+        if input.delivery is TokenDelivery.COOKIE and not context.cookies:
+            raise InvalidInput(
+                "no cookie can be set here: sign in by POST", field=("input", "delivery")
+            )
+        actor = await signing_in.actor_of_email(context.app, input.email, client.ip)
+        cmd = signing_in.SignIn(
+            actor=actor,
+            email=input.email,
+            password=input.password,
+            cookie=input.delivery is TokenDelivery.COOKIE,
+            device=client.device,
+            at=context.now,
+        )
+        return _signed_in(context, await signing_in.sign_in(context.app, cmd))
+
+    @mutation(
+        SignInPayload,
+        "Exchange a refresh token for its successor: for clients that keep tokens. "
+        "Stands alone in its operation.",
+        signed_out=True,
+    )
+    async def refresh_session(self, info: Info, refresh_token: str) -> Payload:
+        context = info.context
+        actor = await sessions.actor_of_token(context.app, refresh_token, context.client.ip)
+        cmd = sessions.RefreshSession(actor=actor, refresh_token=refresh_token, at=context.now)
+        return _signed_in(context, await sessions.refresh_session(context.app, cmd))
+
+    @mutation(SignOutPayload, "End this session. Stands alone in its operation.")
+    async def sign_out(self, info: Info) -> Payload:
+        context = info.context
+        await sessions.sign_out(context.app, sessions.SignOut(actor=context.actor, at=context.now))
+        context.clear_cookie = True
+        return Payload(signed_out=True)
+
+
+def _signed_in(context: Context, session: sessions.SignedIn) -> Payload:
+    context.set_cookie = session.cookie_secret
+    return Payload(
+        access_token=session.access_token,
+        refresh_token=session.refresh_token,
+        expires_in_seconds=None if session.cookie_secret else session.expires_in_s,
+        viewer=session.user,
+    )
