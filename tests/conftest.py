@@ -1,12 +1,29 @@
-"""What every test may ask for, and the line that says which real servers were used."""
+"""What every test may ask for, and the lines that say what was used and what was left out."""
 
 from collections.abc import AsyncIterator, Iterator
+from typing import Any
 
+import hypothesis
 import pytest
 
+from tests.left_out import LEFT_OUT
 from tests.servers import Database, Postgres, RedisServer, running_postgres, running_redis
 
 SERVERS = pytest.StashKey[list[str]]()
+SLOW = tuple(
+    f"tests/{name}/"
+    for name in (
+        *("bench", "e2e", "embedded", "engine", "isolation", "processes", "shell", "telemetry"),
+    )
+)
+
+# What else runs on the machine makes an example slow, not wrong.
+hypothesis.settings.register_profile(
+    "shared machine",
+    deadline=None,
+    suppress_health_check=[hypothesis.HealthCheck.too_slow],
+)
+hypothesis.settings.load_profile("shared machine")
 
 
 @pytest.fixture(scope="session")
@@ -39,6 +56,30 @@ def redis_url(redis_server: RedisServer) -> str:
     return redis_server.url
 
 
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """The slow folders first where several processes share the files: then all end together."""
+    if hasattr(config, "workerinput"):
+        items.sort(key=lambda item: not item.nodeid.startswith(SLOW))
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    told: dict[str, Any] | None = getattr(session.config, "workeroutput", None)
+    if told is not None:  # one of several processes: what it tells the one that sums up
+        told["used"] = session.config.stash.get(SERVERS, [])
+        told["left out"] = session.config.stash.get(LEFT_OUT, [])
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    told = getattr(node, "workeroutput", {})  # none of one that crashed
+    for key, name in ((SERVERS, "used"), (LEFT_OUT, "left out")):
+        known = node.config.stash.setdefault(key, [])
+        known += [said for said in told.get(name, []) if said not in known]
+
+
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    used = terminalreporter.config.stash.get(SERVERS, [])
+    stash = terminalreporter.config.stash
+    for sentence in stash.get(LEFT_OUT, []):
+        terminalreporter.write_line(sentence)
+    used = stash.get(SERVERS, [])
     terminalreporter.write_line(f"real servers used: {', '.join(used) or 'none'}")

@@ -126,11 +126,13 @@ def running_postgres() -> Iterator[Postgres]:
 
 
 @contextmanager
-def running_redis() -> Iterator[RedisServer]:
+def running_redis(kept: Path | None = None) -> Iterator[RedisServer]:
+    """`kept` is a folder that outlives it, so that the next may answer at the same address."""
     program = shutil.which("redis-server")
     assert program, "redis-server is missing: `./dashtam test` installs it, or says how"
     version = subprocess.run([program, "--version"], capture_output=True, text=True, check=True)
-    with tempfile.TemporaryDirectory(prefix="dashtam-") as folder:
+    with tempfile.TemporaryDirectory(prefix="dashtam-") as fresh:
+        folder = str(kept or fresh)
         path = Path(folder) / "redis.sock"
         setpriv = shutil.which("setpriv")  # ends it with us even after kill -9
         words = [setpriv, "--pdeathsig", "KILL", "--"] if setpriv else []

@@ -14,6 +14,7 @@ ABSENT = "TGluazowMTlhYTAwMC0wMDAwLTcwMDAtODAwMC0wMDAwMDAwMDAwMDA="
 LINK = """query($id: ID!) { link(id: $id) {
   id status alias syncEverySeconds connectedAt lastSyncedAt nextSyncAt consecutiveFailures
   accounts { name } lastRun { id status trigger } } }"""
+RUN = "query($id: ID!) { syncRun(id: $id) { status error { __typename } link { status } } }"
 
 
 def only_error(payload: dict[str, Any]) -> dict[str, Any]:
@@ -156,7 +157,8 @@ async def test_a_provider_that_is_down_cannot_be_connected(alice: Client) -> Non
 async def test_a_login_whose_tokens_die_at_once_needs_new_consent(alice: Client) -> None:
     link = (await connect_scenario(alice, "expired"))["link"]
 
-    [run] = (await sync(alice, linkId=link["id"]))["runs"]
+    await sync(alice, linkId=link["id"])  # waits for the run of connecting, or comes after its end
+    run = (await alice.ask(RUN, id=link["lastRun"]["id"]))["syncRun"]
 
     assert run["status"] == "FAILED"
     assert run["error"]["__typename"] == "CredentialsRejected"

@@ -24,11 +24,12 @@ PATIENCE_S = 30.0
 
 @pytest.fixture
 def gate(scripted: Scripted) -> asyncio.Event:
-    """The scripted provider answers its second page only when this is set."""
+    """The scripted provider answers the first who asks for its second page when this is set."""
     opened = asyncio.Event()
 
     async def wait(number: int) -> None:
         if number == 1:
+            scripted.before = None
             await opened.wait()
 
     scripted.before = wait
@@ -87,9 +88,10 @@ async def test_a_worker_whose_lease_ran_out_stores_nothing_more(
 ) -> None:
     run = await queued(engine)
     slow = asyncio.create_task(engine.run(run, worker=new_id()))
-    await until(engine, "accounts", "true")
+    async with asyncio.timeout(PATIENCE_S):
+        while scripted.before is not None:  # noqa: ASYNC110 - until it waits for its second page
+            await asyncio.sleep(0.01)
     engine.clock.at += LEASE * 2
-    scripted.before = None  # for whoever asks anew
 
     taken = await engine.run(run, worker=new_id())
 

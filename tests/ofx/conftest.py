@@ -4,11 +4,13 @@ from pathlib import Path
 
 import pytest
 
+from tests import left_out
+
 FOLDER = Path(__file__).parents[2].parent / "shared/fixtures/ofx-ofxparse/tests/fixtures"
 
 collect_ignore = [] if FOLDER.is_dir() else ["test_fixtures.py"]
 
 
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+def pytest_configure(config: pytest.Config) -> None:
     if not FOLDER.is_dir():
-        terminalreporter.write_line("no OFX fixtures: ../shared/fixtures/ofx-ofxparse is absent")
+        left_out.say(config, "no OFX fixtures: ../shared/fixtures/ofx-ofxparse is absent")

@@ -4,14 +4,15 @@ from collections.abc import AsyncIterator
 
 import pytest
 
+from tests import left_out
 from tests.schema.test_contract import CONTRACT
 from tests.schema.world import World
 
 
-def pytest_report_collectionfinish() -> str | list[str]:
-    if CONTRACT.exists():
-        return []
-    return "../shared/schema.graphql is not here: the schema is not compared with the contract"
+def pytest_configure(config: pytest.Config) -> None:
+    if not CONTRACT.exists():
+        sentence = "the schema is not compared with the contract"
+        left_out.say(config, f"../shared/schema.graphql is not here: {sentence}")
 
 
 @pytest.fixture

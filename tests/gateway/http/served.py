@@ -28,7 +28,7 @@ SECRET = "db password=hunter2"
 
 async def until(holds: Callable[[], bool]) -> None:
     """For what is seen from outside only, where no event can be awaited."""
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         while not holds():  # noqa: ASYNC110
             await asyncio.sleep(0.005)
 

@@ -126,10 +126,10 @@ def test_a_text_too_long_to_be_kept_still_runs() -> None:
     ],
 )  # fmt: skip
 def test_no_document_takes_long_to_be_refused_or_taken(text: str) -> None:
-    store, started = documents(), time.perf_counter()
+    store, started = documents(), time.process_time()
     with suppress(Refused):
         store.get(text)
-    assert time.perf_counter() - started < 0.5
+    assert time.process_time() - started < 0.5
 
 
 def test_merging_equal_fields_has_a_budget_that_fragments_of_clients_do_not_meet() -> None:

@@ -119,10 +119,10 @@ def test_each_operation_has_its_root_fields_by_name() -> None:
 @pytest.mark.parametrize("text", [doubling(55), doubling(20)])
 def test_doubling_fragments_are_refused_at_once(text: str) -> None:
     document = parse(text)
-    started = time.perf_counter()
+    started = time.process_time()
     with pytest.raises(Refused) as refused:
         check(document, LIMITS)
-    assert time.perf_counter() - started < 0.05
+    assert time.process_time() - started < 0.05
     assert refused.value.code == "TOO_COMPLEX"
 
 
@@ -278,7 +278,7 @@ def test_the_time_grows_with_the_length_and_stays_under_5_ms() -> None:
     for text in shapes:
         document, best = parse(text), 1.0
         for _ in range(7):
-            started = time.perf_counter()
+            started = time.process_time()
             refused_by(document)
-            best = min(best, time.perf_counter() - started)
+            best = min(best, time.process_time() - started)
         assert best < 0.005, text[:40]

@@ -51,7 +51,7 @@ def test_any_header_has_an_answer(accept: str) -> None:
 
 
 def test_a_hostile_header_takes_no_time() -> None:
-    started = time.perf_counter()
+    started = time.process_time()
     for accept in (
         "," * 8_192,
         ";" * 8_192,
@@ -60,4 +60,4 @@ def test_a_hostile_header_takes_no_time() -> None:
         f"{LEGACY};q=0." * 300,
     ):
         negotiate(accept)
-    assert time.perf_counter() - started < 0.25
+    assert time.process_time() - started < 0.25

@@ -241,7 +241,7 @@ async def test_operations_and_map_have_limits_of_their_own(http: httpx2.AsyncCli
 
 
 async def test_a_form_made_to_be_slow_is_read_in_moments(http: httpx2.AsyncClient) -> None:
-    started = time.perf_counter()
+    started = time.process_time()
     for content in (
         form(operations(ONE), FILE_AT, a_file(content=b"\r" * (1 << 20))),
         form(operations(ONE), FILE_AT, a_file(content=f"\r\n--{BOUNDARY[:-1]}".encode() * 20_000)),
@@ -249,7 +249,7 @@ async def test_a_form_made_to_be_slow_is_read_in_moments(http: httpx2.AsyncClien
     ):
         response = await http.post("/graphql", content=content, headers=MULTIPART)
         assert response.status_code in (200, 400)
-    assert time.perf_counter() - started < 5
+    assert time.process_time() - started < 5
 
 
 async def test_a_form_goes_by_post_only(http: httpx2.AsyncClient) -> None:
