@@ -14,12 +14,13 @@ VERSION_BYTES = 8
 
 
 class Place(Enum):
-    """A column that holds sealed values or fingerprints; none of the words begins another."""
+    """A column that holds sealed values or fingerprints. The words are in what is stored."""
 
     CREDENTIALS = "credentials"  # of a link
     ACCOUNT_NUMBER = "number"  # of an account
     FILE = "file"  # of a run
     TOTP_SEED = "totp"  # of a user
+    JOB = "job"  # what a job carries, by the id in its payload
     LOGIN = "login"  # a fingerprint: who logs in at a provider
     ACCOUNT = "account"  # a fingerprint: what an account is recognised by
     ACCOUNT_KEY = "key"  # a fingerprint: a file's name for an account of a link

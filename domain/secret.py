@@ -1,6 +1,7 @@
 """A text that may be used and never be shown."""
 
 import hmac
+from collections.abc import Iterator, Mapping
 from typing import NoReturn, final
 
 SHOWN = "***"
@@ -47,6 +48,40 @@ class Secret:
 
     def __reduce_ex__(self, protocol: object) -> NoReturn:
         raise TypeError("a secret is not pickled")
+
+
+@final
+class Secrets(Mapping[str, str]):
+    """Secrets by name, such as a provider's credentials: whoever uses one asks for it.
+
+    The names are shown, and of the values nothing; neither is pickled or encoded.
+    """
+
+    __slots__ = ("__said",)
+
+    def __init__(self, said: Mapping[str, str]) -> None:
+        self.__said = dict(said)
+
+    def __getitem__(self, name: str) -> str:
+        return self.__said[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.__said)
+
+    def __len__(self) -> int:
+        return len(self.__said)
+
+    def __repr__(self) -> str:
+        return f"{{{', '.join(f'{name!r}: {SHOWN}' for name in self.__said)}}}"
+
+    def __copy__(self) -> "Secrets":
+        return self
+
+    def __deepcopy__(self, memo: object) -> "Secrets":
+        return self
+
+    def __reduce_ex__(self, protocol: object) -> NoReturn:
+        raise TypeError("secrets are not pickled")
 
 
 def _bytes(secret: Secret) -> bytes:

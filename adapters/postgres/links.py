@@ -1,6 +1,6 @@
 """Links, their leases and their sealed credentials."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Any
 
@@ -11,7 +11,7 @@ from adapters.postgres.connections import refused_by
 from adapters.postgres.writing import ME, Row, Writing, among, locked
 from domain.errors import Conflict, NotFound
 from domain.identity import NOBODY
-from domain.links import Lease, Link, LinkId, LinkStatus
+from domain.links import Lease, Link, LinkId, LinkStatus, SealedCredentials
 
 LINK = select(*t.links.c).where(t.links.c.user_id == ME)
 ONE = LINK.where(t.links.c.id == bindparam("id"))
@@ -24,12 +24,13 @@ OF_STATUS = LINK.where(among(t.links.c.status, "statuses")).order_by(
     t.links.c.connected_at.nulls_last(), t.links.c.id
 )
 SAVE = update(t.links).where(t.links.c.user_id == ME, t.links.c.id == bindparam("row_id"))
-CREDENTIALS = text("SELECT sealed FROM credentials WHERE user_id = :me AND link_id = :id")
+CREDENTIALS = text("SELECT sealed, version FROM credentials WHERE user_id = :me AND link_id = :id")
+NEW_VERSION = text("SELECT nextval('credentials_versions') AS version")
 SAVE_CREDENTIALS = text("""
-INSERT INTO credentials (user_id, link_id, sealed, updated_at)
-VALUES (:me, :id, :sealed, clock_timestamp())
-ON CONFLICT (user_id, link_id)
-DO UPDATE SET sealed = EXCLUDED.sealed, updated_at = EXCLUDED.updated_at""")
+INSERT INTO credentials (user_id, link_id, sealed, version, updated_at)
+VALUES (:me, :id, :sealed, :version, clock_timestamp())
+ON CONFLICT (user_id, link_id) DO UPDATE
+SET sealed = EXCLUDED.sealed, version = EXCLUDED.version, updated_at = EXCLUDED.updated_at""")
 SHRED_CREDENTIALS = text("DELETE FROM credentials WHERE user_id = :me AND link_id = :id")
 
 # What syncing keeps about a link, which nobody is told of by the change feed.
@@ -89,12 +90,15 @@ class Links:
             raise NotFound("no such link")
         return dict(row)
 
-    async def credentials(self, id: LinkId) -> bytes | None:
+    async def credentials(self, id: LinkId) -> SealedCredentials | None:
         row = await self._db.row(CREDENTIALS, id=id)
-        return None if row is None else row["sealed"]
+        return None if row is None else SealedCredentials(row["sealed"], row["version"])
 
-    async def save_credentials(self, id: LinkId, sealed: bytes) -> None:
-        await self._db.run(SAVE_CREDENTIALS, id=id, sealed=sealed)
+    async def save_credentials(self, id: LinkId, seal: Callable[[int], bytes]) -> None:
+        # Of a sequence, since a count in the row would begin again once it was shredded.
+        [drawn] = await self._db.rows(NEW_VERSION)
+        version = drawn["version"]
+        await self._db.run(SAVE_CREDENTIALS, id=id, sealed=seal(version), version=version)
 
     async def shred_credentials(self, id: LinkId) -> None:
         await self._db.run(SHRED_CREDENTIALS, id=id)

@@ -1,57 +1,70 @@
 """The keys that everything sealed or signed depends on: one JSON file, mode 0600.
 
-    {"version": 1, "sealing": [{"id", "key"}…], "signing": [{"kid", "key"}…], "mac": "…"}
+    {"version": 1, "sealing": [{"id", "key", "since"}…], "signing": [{"kid", "key", "since"}…],
+     "mac": "…", "rotating": false}
 
-Each key is 32 bytes in base64url. The first of a list is the one in use, the others still open
-and verify what they once made. Whoever loses this file loses every stored credential.
+Each key is 32 bytes in base64url; the newest comes first. In use is the first whose `since`, in
+seconds of Unix time, has come: by then every process has read it, so that none meets what is made
+with a key that it does not know. The others still open and verify what they once made. While
+`rotating`, what lies under them is being sealed anew. Whoever loses this file loses every stored
+credential.
 """
 
 import base64
 import binascii
-import fcntl
 import hashlib
 import hmac
 import json
 import os
 import secrets
-import stat
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+import time
+from collections.abc import Callable, Collection, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from itertools import pairwise
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Protocol, Self, TypeVar
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+
+from adapters.security.keyring_file import (
+    KeyringError,
+    KeyringExists,
+    KeyringExposed,
+    KeyringMalformed,
+    KeyringMissing,
+    KeyringTooNew,
+    broken,
+    changing,
+    explained,
+    read,
+    replace_file,
+    sync_folder,
+    written_beside,
+)
+
+__all__ = [
+    "Keyring",
+    "KeyringError",
+    "KeyringExists",
+    "KeyringExposed",
+    "KeyringMalformed",
+    "KeyringMissing",
+    "KeyringTooNew",
+    "Keys",
+    "SealingKey",
+    "SigningKey",
+]
 
 VERSION = 1
 KEY_BYTES = 32
 KEYS_MAX = 1000
-FILE_BYTES_MAX = 1_000_000
 ID_CHARS_MAX = 64
-
-
-class KeyringError(Exception):
-    """The keyring cannot be used; the message is a sentence that says what to do."""
-
-
-class KeyringMissing(KeyringError):
-    """There is no such file."""
-
-
-class KeyringExists(KeyringError):
-    """There is one already, and it is never overwritten."""
-
-
-class KeyringExposed(KeyringError):
-    """Others than its owner may read or write it."""
-
-
-class KeyringMalformed(KeyringError):
-    """It was cut, edited or never was a keyring."""
-
-
-class KeyringTooNew(KeyringError):
-    """A later version of the program wrote it."""
+TAKEN_UP_S = 3  # from a rotation to the first use; processes look at the file once a second
+# After its last use a key is kept for longer than an access token lives, and than anything takes
+# from sealing a value to its commit.
+LINGER_S = 16 * 60
+SINCE_MAX = 2**40
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +73,7 @@ class SealingKey:
 
     id: str
     key: bytes = field(repr=False)
+    since: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +82,7 @@ class SigningKey:
 
     kid: str
     seed: bytes = field(repr=False)
+    since: int = 0
 
     @property
     def private(self) -> Ed25519PrivateKey:
@@ -78,13 +93,22 @@ class SigningKey:
         return self.private.public_key()
 
 
+Key = TypeVar("Key", SealingKey, SigningKey)
+
+
+class Keys(Protocol):
+    def current(self) -> "Keyring":
+        """As it is now; one that was read once never changes."""
+
+
 @dataclass(frozen=True, slots=True)
 class Keyring:
-    """At least one sealing and one signing key, the ones in use first, and one MAC key."""
+    """At least one sealing and one signing key, the newest first, and one MAC key."""
 
     sealing: tuple[SealingKey, ...]
     signing: tuple[SigningKey, ...]
     mac: bytes = field(repr=False)
+    rotating: bool = False
 
     @classmethod
     def new(cls) -> Self:
@@ -93,29 +117,30 @@ class Keyring:
     @classmethod
     def load(cls, path: Path) -> Self:
         """Raises: KeyringMissing, KeyringExposed, KeyringMalformed, KeyringTooNew, KeyringError."""
-        text = _read(path)
+        text = read(path)
         try:
             document = json.loads(text)
         except (ValueError, RecursionError):
             # Not `from error`: a JSONDecodeError carries the whole text, keys and all.
-            raise KeyringMalformed(_broken(path, "it is not JSON")) from None
+            raise KeyringMalformed(broken(path, "it is not JSON")) from None
         if not isinstance(document, dict):
-            raise KeyringMalformed(_broken(path, "it is not an object"))
+            raise KeyringMalformed(broken(path, "it is not an object"))
         version = document.get("version")
         if isinstance(version, int) and version > VERSION:
             raise KeyringTooNew(
                 f"{path} has version {version}, this program reads {VERSION}: update the program"
             )
         if version != VERSION:
-            raise KeyringMalformed(_broken(path, "it has no version"))
+            raise KeyringMalformed(broken(path, "it has no version"))
         try:
             return cls(
-                tuple(SealingKey(*pair) for pair in _keys(document, "sealing", "id")),
-                tuple(SigningKey(*pair) for pair in _keys(document, "signing", "kid")),
+                tuple(SealingKey(*key) for key in _keys(document, "sealing", "id")),
+                tuple(SigningKey(*key) for key in _keys(document, "signing", "kid")),
                 _key(document.get("mac"), "mac"),
+                document.get("rotating") is True,
             )
         except _Wrong as wrong:
-            raise KeyringMalformed(_broken(path, str(wrong))) from None
+            raise KeyringMalformed(broken(path, str(wrong))) from None
 
     @classmethod
     def create(cls, path: Path) -> Self:
@@ -126,16 +151,16 @@ class Keyring:
             KeyringError: the folder cannot be written.
         """
         keyring = cls.new()
-        with _explained(path):
+        with explained(path):
             path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            with _written_beside(path, _text(keyring)) as written:
+            with written_beside(path, _text(keyring)) as written:
                 try:
                     os.link(written, path)  # unlike a rename, fails where the name is taken
                 except FileExistsError:
                     raise KeyringExists(
                         f"{path} exists: move it away if you mean to start with new keys"
                     ) from None
-            _sync_folder(path.parent)
+            sync_folder(path.parent)
         return keyring
 
     @classmethod
@@ -150,26 +175,66 @@ class Keyring:
 
     @classmethod
     def rotate(cls, path: Path) -> Self:
-        """Put a new sealing and a new signing key before those of the file.
+        """Put a new sealing and a new signing key before those of the file, in use soon after.
 
-        The MAC key stays: fingerprints are stored and compared for ever. Processes that run have
-        to load the file again before they can read what is made with the new keys.
+        While a rotation is under way it is left as it is: to go on with, until `rotated`. The MAC
+        key stays: fingerprints are stored and compared for ever.
 
         Raises: what `load` does.
         """
-        with _explained(path), _locked(path.parent):
+        with changing(path):
             old = cls.load(path)
+            if old.rotating:
+                return old
             if max(len(old.sealing), len(old.signing)) >= KEYS_MAX:
                 raise KeyringError(f"{path} holds {KEYS_MAX} keys already: remove unused ones")
+            since = int(time.time()) + TAKEN_UP_S
             new = replace(
                 old,
-                sealing=(_sealing_key(), *old.sealing),
-                signing=(_signing_key(), *old.signing),
+                sealing=(replace(_sealing_key(), since=since), *old.sealing),
+                signing=(replace(_signing_key(), since=since), *old.signing),
+                rotating=True,
             )
-            with _written_beside(path, _text(new)) as written:
-                written.replace(path)
-            _sync_folder(path.parent)
+            replace_file(path, _text(new))
         return new
+
+    @classmethod
+    def rotated(cls, path: Path) -> Self:
+        """Everything that can be is sealed under the new key. Raises: what `load` does."""
+        with changing(path):
+            new = replace(cls.load(path), rotating=False)
+            replace_file(path, _text(new))
+        return new
+
+    @classmethod
+    def prune(cls, path: Path, *, unused: Collection[str], now: float) -> Self:
+        """Remove signing keys that no living token can have, and of the sealing keys that are
+        `unused` those that nobody can be about to use. Raises: what `load` does."""
+        with changing(path):
+            old = cls.load(path)
+            new = replace(
+                old,
+                sealing=_kept(old.sealing, now, lambda key: key.id in unused),
+                signing=_kept(old.signing, now, lambda _: True),
+            )
+            replace_file(path, _text(new))
+        return new
+
+    def current(self) -> "Keyring":
+        return self
+
+    @property
+    def sealing_now(self) -> SealingKey:
+        return _in_use(self.sealing, time.time())
+
+    @property
+    def signing_now(self) -> SigningKey:
+        return _in_use(self.signing, time.time())
+
+    @property
+    def old_may_go_at(self) -> int:
+        """From when on `prune` removes what is older than the keys in use."""
+        return max(self.sealing[0].since, self.signing[0].since) + LINGER_S
 
     def purpose_key(self, purpose: str) -> bytes:
         """32 bytes for one purpose: what one key's MACs reveal says nothing about another's."""
@@ -190,19 +255,35 @@ def _signing_key() -> SigningKey:
     return SigningKey(f"e-{hashlib.sha256(public).hexdigest()[:16]}", seed)
 
 
-def _keys(document: dict[str, Any], name: str, id_name: str) -> list[tuple[str, bytes]]:
+def _in_use(keys: Sequence[Key], now: float) -> Key:
+    return next((key for key in keys if key.since <= now), keys[-1])
+
+
+def _kept(keys: Sequence[Key], now: float, may_go: Callable[[Key], bool]) -> tuple[Key, ...]:
+    """A key went out of use when the one before it came into use."""
+    kept = [keys[0]]
+    for newer, key in pairwise(keys):
+        if now < newer.since + LINGER_S or not may_go(key):
+            kept.append(key)
+    return tuple(kept)
+
+
+def _keys(document: dict[str, Any], name: str, id_name: str) -> list[tuple[str, bytes, int]]:
     entries = document.get(name)
     if not isinstance(entries, list) or not 1 <= len(entries) <= KEYS_MAX:
         raise _Wrong(f"{name} is not a list of keys")
-    keys: dict[str, bytes] = {}
+    keys: dict[str, tuple[str, bytes, int]] = {}
     for at, entry in enumerate(entries):
         id = entry.get(id_name) if isinstance(entry, dict) else None
         if not isinstance(id, str) or not id.isascii() or not 1 <= len(id) <= ID_CHARS_MAX:
             raise _Wrong(f"{name}[{at}] has no usable {id_name}")
         if id in keys:
             raise _Wrong(f"{name}[{at}] has the {id_name} of another")
-        keys[id] = _key(entry.get("key"), f"{name}[{at}].key")
-    return list(keys.items())
+        since = entry.get("since", 0)
+        if not isinstance(since, int) or not 0 <= since <= SINCE_MAX:
+            raise _Wrong(f"{name}[{at}].since is no time")
+        keys[id] = (id, _key(entry.get("key"), f"{name}[{at}].key"), since)
+    return list(keys.values())
 
 
 def _key(said: object, where: str) -> bytes:
@@ -218,80 +299,17 @@ def _key(said: object, where: str) -> bytes:
 def _text(keyring: Keyring) -> str:
     document = {
         "version": VERSION,
-        "sealing": [{"id": k.id, "key": _encoded(k.key)} for k in keyring.sealing],
-        "signing": [{"kid": k.kid, "key": _encoded(k.seed)} for k in keyring.signing],
+        "sealing": [
+            {"id": k.id, "key": _encoded(k.key), "since": k.since} for k in keyring.sealing
+        ],
+        "signing": [
+            {"kid": k.kid, "key": _encoded(k.seed), "since": k.since} for k in keyring.signing
+        ],
         "mac": _encoded(keyring.mac),
+        "rotating": keyring.rotating,
     }
     return json.dumps(document, indent=2) + "\n"
 
 
 def _encoded(key: bytes) -> str:
     return base64.urlsafe_b64encode(key).rstrip(b"=").decode()
-
-
-def _broken(path: Path, what: str) -> str:
-    return f"{path} is not a keyring ({what}): restore it from a backup"
-
-
-def _read(path: Path) -> bytes:
-    with _explained(path):
-        # Asked of the opened file, so that nobody can swap it in between.
-        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
-        with os.fdopen(descriptor, "rb") as file:
-            found = os.fstat(descriptor)
-            if not stat.S_ISREG(found.st_mode):
-                raise KeyringMalformed(_broken(path, "it is not a file"))
-            if found.st_mode & 0o077:
-                mode = stat.S_IMODE(found.st_mode)
-                raise KeyringExposed(f"others may use {path} (mode {mode:04o}): chmod 600 {path}")
-            text = file.read(FILE_BYTES_MAX + 1)
-    if len(text) > FILE_BYTES_MAX:
-        raise KeyringMalformed(_broken(path, "it is too large"))
-    return text
-
-
-@contextmanager
-def _explained(path: Path) -> Iterator[None]:
-    try:
-        yield
-    except FileNotFoundError:
-        raise KeyringMissing(
-            f"there is no keyring at {path}: set DASHTAM_KEYRING to the file with your keys, or "
-            "make one with `dashtam keys create`"
-        ) from None
-    except OSError as error:
-        raise KeyringError(f"{path} cannot be used ({error.strerror}): check the folder") from error
-
-
-@contextmanager
-def _written_beside(path: Path, text: str) -> Iterator[Path]:
-    """The text in a file of another name in the same folder, on the disk; removed if left there."""
-    beside = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
-    descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-    try:
-        with os.fdopen(descriptor, "w") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(descriptor)
-        yield beside
-    finally:
-        beside.unlink(missing_ok=True)
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-@contextmanager
-def _locked(folder: Path) -> Iterator[None]:
-    """One rotation at a time: of two that overlap, one would lose keys that are in use."""
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(descriptor)

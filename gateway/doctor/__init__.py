@@ -11,7 +11,7 @@ from pathlib import Path
 
 import click
 
-from gateway.doctor import keys, machine, network, store
+from gateway.doctor import keys, machine, mail, network, store
 from gateway.doctor.finding import Finding
 from gateway.embedded import EmbeddedError
 from gateway.instance import running_instance
@@ -67,4 +67,5 @@ def _settled(settings: Settings, *, works: bool) -> Iterator[Finding]:
 
 async def _served(settings: Settings, *, works: bool) -> list[Finding]:
     found = [finding async for finding in network.redis(settings)]
+    found += [finding async for finding in mail.sent(settings)]
     return found + [finding async for finding in store.examined(settings, works=works)]

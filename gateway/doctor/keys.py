@@ -6,6 +6,7 @@ from typing import Any
 from adapters.security.keyring import Keyring, KeyringError, KeyringMissing
 from adapters.security.vault import UnknownKey, Vault
 from domain.ports import Unsealable
+from domain.sealing import Bound
 from gateway.doctor.finding import Finding
 from gateway.settings import Settings
 
@@ -22,11 +23,17 @@ def readable(settings: Settings) -> Iterator[Finding]:
         yield Finding("keys are made at the first start")
         return
     try:
-        Keyring.load(settings.keyring)
+        keyring = Keyring.load(settings.keyring)
     except KeyringError as error:
         yield Finding("keys", str(error))
-    else:
-        yield Finding("keys can be read, by nobody else")
+        return
+    yield Finding("keys can be read, by nobody else")
+    if keyring.rotating:
+        yield Finding(
+            "a rotation of keys was cut off, or goes on",
+            "run `dashtam keys rotate` again: it goes on where it was",
+            stops=False,
+        )
 
 
 async def fitting(connection: Any, settings: Settings) -> Finding | None:
@@ -56,7 +63,8 @@ async def fitting(connection: Any, settings: Settings) -> Finding | None:
 
 def _is_known(vault: Vault, sealed: bytes) -> bool:
     try:
-        vault.open(sealed, context=b"")  # which fits nothing: only whose key it is matters here
+        # A context that fits nothing: only whose key it is matters here.
+        vault.open(sealed, context=Bound(b""))
     except UnknownKey:
         return False
     except Unsealable:

@@ -14,6 +14,7 @@ from gateway.doctor import keys
 from gateway.doctor.finding import Finding
 from gateway.migrate import MAJOR_MIN, behind, is_known
 from gateway.settings import Settings
+from gateway.starting import ROLE, not_the_runtime_role
 
 CONNECT_S_MAX = 5.0
 ANSWER_S_MAX = 10.0
@@ -24,20 +25,6 @@ COUNT_MAX = 100
 OWNER = "dashtam_owner"
 ENCODED = "@ : / ? # and % in a password are written %40 %3A %2F %3F %23 and %25"
 
-ROLE = """
-SELECT current_user AS name, rolsuper OR rolbypassrls AS mighty,
-    EXISTS (
-        SELECT FROM pg_class WHERE relowner = pg_roles.oid AND relnamespace = 'public'::regnamespace
-    ) OR EXISTS (
-        SELECT FROM pg_namespace WHERE nspowner = pg_roles.oid AND nspname = 'public'
-    ) AS owns,
-    has_schema_privilege('public', 'USAGE') AND NOT EXISTS (
-        SELECT FROM pg_class
-        WHERE relname = 'users' AND relnamespace = 'public'::regnamespace
-            AND NOT has_table_privilege(pg_class.oid, 'SELECT')
-    ) AS reads
-FROM pg_roles WHERE rolname = current_user
-"""
 QUEUE = """
 SELECT count(*) FROM jobs.pgqueuer
 WHERE status = 'queued' AND execute_after < now() - $1::interval
@@ -97,7 +84,7 @@ async def _looked(connection: Any, settings: Settings, *, works: bool) -> AsyncI
     yield server_version(connection.get_server_version().major)
     yield skew(await _ahead(connection))
     role = await connection.fetchrow(ROLE)
-    mend = _not_the_runtime_role(role)
+    mend = not_the_runtime_role(role)
     what = f"the role is {role['name']}" if mend else "the runtime role is bound by its policies"
     yield Finding(what, mend)
     if not role["reads"]:
@@ -119,15 +106,6 @@ async def _looked(connection: Any, settings: Settings, *, works: bool) -> AsyncI
     if works and mend is None:
         async for finding in _work(connection):
             yield finding
-
-
-def _not_the_runtime_role(role: Any) -> str | None:
-    must = "DASHTAM_DATABASE_URL must be the runtime role's, dashtam_app"
-    if role["mighty"]:
-        return f"{must}, not a superuser's: it sees through row-level security"
-    if role["owns"]:
-        return f"{must}, not the owner's: that is for DASHTAM_MIGRATIONS_URL"
-    return None if role["reads"] else f"{must}: this one may not read our tables"
 
 
 def server_version(major: int) -> Finding:

@@ -98,6 +98,10 @@ def test_keys_that_cannot_be_used_are_named_with_the_command_that_mends_them(
     assert "make one with `dashtam keys create`" in (said(gone) or "")
     assert said(gone, Mode.DEVELOPMENT) is None
     assert "cannot be used" in (said(good / "under a file") or "")
+    Keyring.rotate(good)
+    [well, note] = readable(Settings(mode=Mode.PRODUCTION, keyring=good))
+    assert (well.word, note.word) == ("ok", "note")
+    assert "`dashtam keys rotate` again" in (note.mend or "")
 
 
 def test_an_embedded_server_that_was_killed_is_well_again(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 import json
 import os
 import stat
+import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -8,6 +9,8 @@ from typing import Any
 import pytest
 
 from adapters.security.keyring import (
+    LINGER_S,
+    TAKEN_UP_S,
     Keyring,
     KeyringError,
     KeyringExists,
@@ -16,6 +19,8 @@ from adapters.security.keyring import (
     KeyringMissing,
     KeyringTooNew,
 )
+from adapters.security.tokens import SKEW_S_MAX
+from domain.identity import ACCESS_LIFETIME
 
 
 @pytest.fixture
@@ -121,6 +126,8 @@ def test_a_later_version_is_told_apart_from_a_broken_file(path: Path) -> None:
         ({"sealing": {}}, "sealing"),
         ({"sealing": [7]}, r"sealing\[0\]"),
         ({"sealing": [{"id": "a", "key": "A" * 42}]}, r"sealing\[0\].key"),
+        ({"sealing": [{"id": "a", "key": "A" * 43, "since": "now"}]}, r"sealing\[0\].since"),
+        ({"sealing": [{"id": "a", "key": "A" * 43, "since": -1}]}, r"sealing\[0\].since"),
         ({"sealing": [{"id": "", "key": "A" * 43}]}, r"sealing\[0\]"),
         ({"sealing": [{"id": "é", "key": "A" * 43}]}, r"sealing\[0\]"),
         ({"sealing": [{"id": "a" * 65, "key": "A" * 43}]}, r"sealing\[0\]"),
@@ -172,13 +179,75 @@ def test_rotation_puts_new_keys_first_and_keeps_the_old_and_the_mac(path: Path) 
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
 
 
-def test_rotations_that_overlap_lose_no_key(path: Path) -> None:
+def test_new_keys_are_in_use_once_every_process_has_had_time_to_read_them(path: Path) -> None:
+    old = Keyring.create(path)
+    new = Keyring.rotate(path)
+    assert 0 < new.sealing[0].since - time.time() <= TAKEN_UP_S
+    assert (new.sealing_now, new.signing_now) == (old.sealing[0], old.signing[0])
+    later = aged(path, TAKEN_UP_S)
+    assert (later.sealing_now, later.signing_now) == (later.sealing[0], later.signing[0])
+
+
+def test_a_rotation_that_is_under_way_is_gone_on_with(path: Path) -> None:
     Keyring.create(path)
+    begun = Keyring.rotate(path)
+    assert begun.rotating
+    assert Keyring.rotate(path) == begun == Keyring.load(path)
+    assert not Keyring.rotated(path).rotating
+    assert Keyring.rotate(path).sealing[1:] == begun.sealing
+
+
+def test_rotations_that_overlap_are_one_and_lose_no_key(path: Path) -> None:
+    old = Keyring.create(path)
     with ThreadPoolExecutor(8) as threads:
         rotated = list(threads.map(lambda _: Keyring.rotate(path), range(16)))
-    kept = set(Keyring.load(path).sealing)
-    assert len(kept) == 17
-    assert all(keyring.sealing[0] in kept for keyring in rotated)
+    assert set(rotated) == {Keyring.load(path)}
+    assert rotated[0].sealing[1:] == old.sealing
+
+
+def test_old_keys_stay_until_nothing_that_they_made_is_left(path: Path) -> None:
+    old = Keyring.create(path)
+    Keyring.rotate(path)
+    used = {old.sealing[0].id}
+    assert len(Keyring.prune(path, unused=used, now=time.time()).sealing) == 2  # just now in use
+    aged(path, LINGER_S + TAKEN_UP_S)
+    kept = Keyring.prune(path, unused=set(), now=time.time())
+    assert (len(kept.sealing), len(kept.signing)) == (2, 1)  # something lies under the old one
+    gone = Keyring.prune(path, unused=used | {kept.sealing[0].id}, now=time.time())
+    assert gone.sealing == kept.sealing[:1]  # the one in use is never unused
+    assert Keyring.load(path) == gone
+    assert gone.mac == old.mac
+
+
+def test_a_signing_key_outlives_every_token_that_it_signed() -> None:
+    assert ACCESS_LIFETIME.total_seconds() + SKEW_S_MAX + TAKEN_UP_S <= LINGER_S
+
+
+def test_what_a_change_that_was_killed_left_behind_is_removed(path: Path) -> None:
+    Keyring.create(path)
+    (path.parent / ".keyring.json.0123456789abcdef").write_text("half of the keys")
+    Keyring.rotate(path)
+    assert [p.name for p in path.parent.iterdir()] == ["keyring.json"]
+
+
+def test_a_keyring_of_the_release_before_has_keys_in_use_and_no_rotation(path: Path) -> None:
+    made = Keyring.create(path)
+    document = json.loads(path.read_text())
+    for key in (*document["sealing"], *document["signing"]):
+        del key["since"]
+    del document["rotating"]
+    path.write_text(json.dumps(document))
+    assert Keyring.load(path) == made
+    assert made.sealing_now == made.sealing[0]
+
+
+def aged(path: Path, by_s: float) -> Keyring:
+    """The same keyring, so much later."""
+    document = json.loads(path.read_text())
+    for key in (*document["sealing"], *document["signing"]):
+        key["since"] = max(0, key["since"] - int(by_s))
+    path.write_text(json.dumps(document))
+    return Keyring.load(path)
 
 
 def test_each_purpose_has_a_key_of_its_own() -> None:

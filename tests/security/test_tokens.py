@@ -1,23 +1,16 @@
 import base64
 import hashlib
-import hmac
-import json
+import time
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from hypothesis import given
 from hypothesis import strategies as st
-from joserfc import jws, jwt
-from joserfc.jwk import ECKey, OKPKey
 
 from adapters.security.keyring import Keyring
 from adapters.security.tokens import (
-    LIFETIME,
     AccessTokens,
     ExpiredToken,
     InvalidToken,
@@ -26,6 +19,8 @@ from adapters.security.tokens import (
     is_secret,
     new_secret,
 )
+from domain.identity import ACCESS_LIFETIME
+from tests.security.corpus import CORPUS, LOOKED_UP, Forge, Forger, claimed, decoded, part, said
 
 KEYRING = Keyring.new()
 KEY = KEYRING.signing[0]
@@ -34,35 +29,14 @@ NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
 USER, SESSION = uuid4(), uuid4()
 
 
-def issued(tokens: AccessTokens = TOKENS, *, now: datetime = NOW) -> str:
-    return tokens.issue(user_id=USER, session_id=SESSION, role="USER", version=3, now=now)
-
-
-def part(value: object) -> str:
-    return base64.urlsafe_b64encode(json.dumps(value).encode()).rstrip(b"=").decode()
-
-
-def parts(token: str) -> tuple[dict[str, Any], dict[str, Any]]:
-    header, claims = (
-        json.loads(base64.urlsafe_b64decode(p + "=" * (-len(p) % 4))) for p in token.split(".")[:2]
-    )
-    return header, claims
-
-
-def signed(
-    header: dict[str, Any] | None = None,
-    claims: dict[str, Any] | None = None,
-    *,
-    without: str = "",
-    key: Ed25519PrivateKey = KEY.private,
+def issued(
+    tokens: AccessTokens = TOKENS, *, user_id: UUID = USER, version: int = 3, now: datetime = NOW
 ) -> str:
-    """A token with a right signature by the key, and whatever else we are told to say."""
-    good_header, good_claims = parts(issued())
-    full = {**good_claims, **(claims or {})}
-    full.pop(without, None)
-    return jwt.encode(
-        {**good_header, **(header or {})}, full, OKPKey.import_key(key), algorithms=["Ed25519"]
-    )
+    return tokens.issue(user_id=user_id, session_id=SESSION, version=version, generation=5, now=now)
+
+
+def forged(forge: Forge) -> str:
+    return forge(Forger(token=issued(), other=issued(user_id=uuid4()), key=KEY, now=NOW))
 
 
 def refused(token: str, *, now: datetime = NOW) -> str:
@@ -71,15 +45,15 @@ def refused(token: str, *, now: datetime = NOW) -> str:
     return caught.value.reason
 
 
-def test_a_token_says_who_in_which_session_with_which_role() -> None:
+def test_a_token_says_who_in_which_session_of_which_versions() -> None:
     claims = TOKENS.read(issued(), now=NOW)
     assert (claims.user_id, claims.session_id) == (USER, SESSION)
-    assert (claims.role, claims.version) == ("USER", 3)
-    assert (claims.issued_at, claims.expires_at) == (NOW, NOW + LIFETIME)
+    assert (claims.version, claims.generation) == (3, 5)
+    assert (claims.issued_at, claims.expires_at) == (NOW, NOW + ACCESS_LIFETIME)
 
 
 def test_it_has_the_header_and_the_claims_of_rfc_9068() -> None:
-    header, claims = parts(issued())
+    header, claims = (decoded(part) for part in issued().split(".")[:2])
     assert header == {"typ": "at+jwt", "alg": "Ed25519", "kid": KEY.kid}
     assert {"iss", "exp", "aud", "sub", "client_id", "iat", "jti"} <= claims.keys()
     assert claims["exp"] - claims["iat"] == 15 * 60
@@ -101,104 +75,27 @@ def test_a_token_of_the_future_is_refused_but_another_clocks_few_seconds_are_not
     assert "iat" in refused(issued(), now=NOW - timedelta(seconds=11))
 
 
-def test_unsigned_is_refused() -> None:
-    _, claims = parts(issued())
-    for alg in ("none", "None", "NONE", ""):
-        head = part({"typ": "at+jwt", "alg": alg, "kid": KEY.kid})
-        assert "algorithm" in refused(f"{head}.{part(claims)}.")
-    header, _, _ = issued().split(".")
-    refused(f"{header}.{part(claims)}.")
-    refused(f"{header}.{part(claims)}")
+@pytest.mark.parametrize("wrong", sorted(CORPUS.keys() - LOOKED_UP))
+def test_a_token_of_the_corpus_is_refused(wrong: str) -> None:
+    refused(forged(CORPUS[wrong]))
 
 
-@pytest.mark.parametrize("as_secret", ["pem", "raw", "jwk"])
-def test_our_public_key_is_no_hmac_secret(as_secret: str) -> None:
-    secret = {
-        "pem": KEY.public.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo),
-        "raw": KEY.public.public_bytes_raw(),
-        "jwk": OKPKey.import_key(KEY.public).as_dict(private=False)["x"].encode(),  # type: ignore[union-attr]
-    }[as_secret]
-    _, claims = parts(issued())
-    for alg in ("HS256", "Ed25519"):
-        text = f"{part({'typ': 'at+jwt', 'alg': alg, 'kid': KEY.kid})}.{part(claims)}"
-        mac = hmac.digest(secret, text.encode(), "sha256")
-        refused(f"{text}.{base64.urlsafe_b64encode(mac).rstrip(b'=').decode()}")
+@pytest.mark.parametrize("claim", sorted(LOOKED_UP))
+def test_what_a_token_cannot_tell_is_read_for_the_caller_to_look_up(claim: str) -> None:
+    read, good = TOKENS.read(forged(CORPUS[claim]), now=NOW), TOKENS.read(issued(), now=NOW)
+    assert (read.user_id, read.session_id) != (good.user_id, good.session_id)
 
 
-def test_a_key_that_the_token_brings_along_is_not_used() -> None:
-    own = Ed25519PrivateKey.generate()
-    jwk = OKPKey.import_key(own.public_key()).as_dict(private=False)
-    refused(signed({"jwk": jwk}, key=own))
-    refused(signed({"jwk": jwk, "kid": "theirs"}, key=own))
-    refused(signed({"jku": "https://evil.example/keys"}, key=own))
-    refused(signed(key=own))
-    ec = ECKey.generate_key("P-256")
-    refused(jwt.encode({"alg": "ES256", "kid": KEY.kid}, parts(issued())[1], ec))
-
-
-def test_the_old_name_of_the_algorithm_is_refused() -> None:
-    registry = jws.JWSRegistry(algorithms=["EdDSA"])
-    header, claims = parts(issued())
-    with pytest.warns(Warning, match="EdDSA"):
-        token = jws.serialize_compact(
-            {**header, "alg": "EdDSA"},
-            json.dumps(claims),
-            OKPKey.import_key(KEY.private),
-            registry=registry,
-        )
-    refused(token)
-
-
-@pytest.mark.parametrize("kid", ["", "other", "../../dev/null", "' OR 1=1 --", "0" * 999])
-def test_an_unknown_key_id_is_refused(kid: str) -> None:
-    assert "key" in refused(signed({"kid": kid}))
-
-
-@pytest.mark.parametrize("typ", ["JWT", "AT+JWT", "application/at+jwt", "dpop+jwt", ""])
-def test_a_token_of_another_type_is_refused_though_we_signed_it(typ: str) -> None:
-    refused(signed({"typ": typ}))
-
-
-@pytest.mark.parametrize(
-    ("claim", "value"),
-    [
-        ("iss", "https://evil.example"),
-        ("iss", ["https://dashtam.example"]),
-        ("aud", "another-api"),
-        ("aud", []),
-        ("client_id", "another"),
-        ("sub", "not a uuid"),
-        ("sub", 7),
-        ("sid", "../"),
-        ("sid", None),
-        ("jti", ""),
-        ("exp", "tomorrow"),
-        ("exp", True),
-        ("exp", 10**30),
-        ("iat", "now"),
-        ("iat", -(10**30)),
-        ("nbf", int(NOW.timestamp()) + 60),
-        ("tv", "many"),
-        ("tv", None),
-        ("role", None),
-        ("role", ""),
-    ],
-)
-def test_a_claim_that_is_wrong_is_refused_though_we_signed_it(claim: str, value: object) -> None:
-    refused(signed(claims={claim: value}))
-
-
-@pytest.mark.parametrize(
-    "claim", ["iss", "aud", "client_id", "sub", "sid", "jti", "iat", "exp", "role", "tv"]
-)
-def test_a_claim_that_is_missing_is_refused_though_we_signed_it(claim: str) -> None:
-    refused(signed(without=claim))
+def test_what_the_corpus_is_made_of_is_good() -> None:
+    """Signed by the same hands, a token that changes nothing is read."""
+    for forge in (said(), claimed(), claimed(exp=lambda now: now + 1)):
+        assert TOKENS.read(forged(forge), now=NOW).user_id == USER
+    assert len(CORPUS) > 100
 
 
 def test_another_issuers_or_audiences_token_is_refused_though_the_key_is_the_same() -> None:
     refused(issued(AccessTokens(KEYRING, issuer="https://other", audience="dashtam-api")))
     refused(issued(AccessTokens(KEYRING, issuer="https://dashtam.example", audience="other")))
-    TOKENS.read(signed(claims={"aud": ["other", "dashtam-api"]}), now=NOW)
 
 
 def test_a_token_of_before_a_rotation_is_read_and_a_new_one_is_signed_with_the_new_key() -> None:
@@ -207,7 +104,7 @@ def test_a_token_of_before_a_rotation_is_read_and_a_new_one_is_signed_with_the_n
     rotated = AccessTokens(both, issuer="https://dashtam.example", audience="dashtam-api")
     assert rotated.read(issued(), now=NOW).user_id == USER
     fresh = issued(rotated)
-    assert parts(fresh)[0]["kid"] == new.signing[0].kid
+    assert decoded(fresh.split(".")[0])["kid"] == new.signing[0].kid
     assert rotated.read(fresh, now=NOW).user_id == USER
     assert "key" in refused(fresh)
 
@@ -217,18 +114,29 @@ def test_a_key_id_does_not_stand_for_another_key() -> None:
     both = replace(KEYRING, signing=(*KEYRING.signing, *new.signing))
     rotated = AccessTokens(both, issuer="https://dashtam.example", audience="dashtam-api")
     with pytest.raises(InvalidToken):
-        rotated.read(signed({"kid": KEY.kid}, key=new.signing[0].private), now=NOW)
+        rotated.read(forged(said(key=new.signing[0].private)), now=NOW)
+
+
+def test_reading_one_takes_less_than_a_fifth_of_a_millisecond() -> None:
+    """Of a core, and the least of several tries: the machine is shared."""
+    token, spent = issued(), []
+    for _ in range(8):
+        began = time.thread_time()
+        for _ in range(50):
+            TOKENS.read(token, now=NOW)
+        spent.append((time.thread_time() - began) / 50)
+    assert min(spent) < 200e-6
 
 
 def test_a_huge_token_is_refused_before_it_is_parsed() -> None:
     assert "longer" in refused(issued() + "A" * 4096)
     assert "longer" in refused("." * 10_000_000)
-    assert "longer" in refused(signed(claims={"role": "x" * 4096}))
+    assert "longer" in refused(forged(claimed(more="x" * 4096)))
 
 
 def test_a_changed_claim_breaks_the_signature() -> None:
     header, claims, signature = issued().split(".")
-    changed = part({**parts(issued())[1], "role": "ADMIN"})
+    changed = part({**decoded(claims), "ver": 4})
     assert "BadSignature" in refused(f"{header}.{changed}.{signature}")
     assert "BadSignature" in refused(f"{header}.{claims}.{'A' * 86}")
 
@@ -296,5 +204,5 @@ def test_without_our_key_nobody_derives_a_successor() -> None:
 
 def test_ids_come_back_as_they_went_in() -> None:
     for id in (UUID(int=0), UUID(int=2**128 - 1), uuid4()):
-        token = TOKENS.issue(user_id=id, session_id=id, role="ADMIN", version=0, now=NOW)
+        token = TOKENS.issue(user_id=id, session_id=id, version=0, generation=0, now=NOW)
         assert TOKENS.read(token, now=NOW).user_id == id

@@ -7,10 +7,11 @@ from hypothesis import strategies as st
 from adapters.security.keyring import Keyring, SealingKey
 from adapters.security.vault import UnknownKey, Vault
 from domain.ports import Unsealable
+from domain.sealing import Bound
 
 KEYRING = Keyring.new()
 VAULT = Vault(KEYRING)
-HERE = b"user-1|link-1"
+HERE = Bound(b"user-1|link-1")
 GOLDEN = (
     "0108732d676f6c64656eb15df6ca7e2cb5957f544f6ea334c56fa50b00368a9346f12f87b160d9466c228a27"
     "6cd2531f536156ed7913a91e0aeb2e2713ec864d08fd5eeabaf58272fe0adae4a385fca32be48b2dd95ec0bc"
@@ -25,7 +26,8 @@ def rotated() -> Keyring:
 
 
 @given(st.binary(max_size=2000), st.binary(max_size=200))
-def test_what_was_sealed_opens_in_its_context(plain: bytes, context: bytes) -> None:
+def test_what_was_sealed_opens_in_its_context(plain: bytes, said: bytes) -> None:
+    context = Bound(said)
     assert VAULT.open(VAULT.seal(plain, context=context), context=context) == plain
 
 
@@ -33,7 +35,7 @@ def test_what_was_sealed_opens_in_its_context(plain: bytes, context: bytes) -> N
 def test_it_opens_in_no_other_context(plain: bytes, context: bytes, other: bytes) -> None:
     if context != other:
         with pytest.raises(Unsealable):
-            VAULT.open(VAULT.seal(plain, context=context), context=other)
+            VAULT.open(VAULT.seal(plain, context=Bound(context)), context=Bound(other))
 
 
 @given(st.binary(min_size=1, max_size=100), st.data())
@@ -66,7 +68,7 @@ def test_no_bytes_are_more_than_unsealable(noise: bytes) -> None:
 def test_the_same_value_never_looks_the_same_and_never_shows() -> None:
     sealed = {VAULT.seal(b"the same token", context=HERE) for _ in range(100)}
     assert len(sealed) == 100
-    assert not any(b"the same token" in one or HERE in one for one in sealed)
+    assert not any(b"the same token" in one or bytes(HERE) in one for one in sealed)
 
 
 def test_the_body_of_one_seal_does_not_fit_the_key_of_another() -> None:
@@ -80,8 +82,8 @@ def test_after_a_rotation_old_seals_open_and_new_ones_use_the_new_key() -> None:
     old = VAULT.seal(b"token", context=HERE)
     vault = Vault(rotated())
     assert vault.open(old, context=HERE) == b"token"
-    assert not vault.is_current(old)
-    assert vault.is_current(vault.seal(b"token", context=HERE))
+    assert not old.startswith(vault.header)
+    assert vault.seal(b"token", context=HERE).startswith(vault.header)
 
 
 def test_a_rewrapped_seal_needs_the_old_key_no_more() -> None:
@@ -89,7 +91,7 @@ def test_a_rewrapped_seal_needs_the_old_key_no_more() -> None:
     old = VAULT.seal(b"token", context=HERE)
     new = Vault(keyring).rewrap(old, context=HERE)
     only_new = Vault(replace(keyring, sealing=keyring.sealing[:1]))
-    assert only_new.is_current(new)
+    assert new.startswith(only_new.header)
     assert only_new.open(new, context=HERE) == b"token"
     with pytest.raises(UnknownKey, match=KEYRING.sealing[0].id):
         only_new.open(old, context=HERE)
@@ -97,7 +99,7 @@ def test_a_rewrapped_seal_needs_the_old_key_no_more() -> None:
 
 def test_rewrapping_moves_nothing_to_another_context() -> None:
     with pytest.raises(Unsealable):
-        Vault(rotated()).rewrap(VAULT.seal(b"token", context=HERE), context=b"user-2|link-1")
+        Vault(rotated()).rewrap(VAULT.seal(b"token", context=HERE), context=Bound(b"user-2|link-1"))
 
 
 def test_a_key_of_the_same_name_opens_nothing() -> None:
@@ -110,7 +112,7 @@ def test_a_key_of_the_same_name_opens_nothing() -> None:
 
 def test_a_refusal_does_not_say_what_was_inside() -> None:
     with pytest.raises(Unsealable) as caught:
-        VAULT.open(VAULT.seal(b"the token", context=HERE), context=b"elsewhere")
+        VAULT.open(VAULT.seal(b"the token", context=HERE), context=Bound(b"elsewhere"))
     assert "token" not in str(caught.value)
     assert "elsewhere" not in str(caught.value)
 
@@ -118,14 +120,17 @@ def test_a_refusal_does_not_say_what_was_inside() -> None:
 def test_a_seal_of_this_format_still_opens() -> None:
     """A golden vector: what is in people's databases must open with every later version."""
     keyring = Keyring((SealingKey("s-golden", bytes(range(32))),), KEYRING.signing, bytes(32))
-    assert Vault(keyring).open(bytes.fromhex(GOLDEN), context=b"user|link") == b"golden token"
-    assert Vault(keyring).fingerprint("000123", context=b"bank|USD") == GOLDEN_FINGERPRINT
+    assert (
+        Vault(keyring).open(bytes.fromhex(GOLDEN), context=Bound(b"user|link")) == b"golden token"
+    )
+    assert Vault(keyring).fingerprint("000123", context=Bound(b"bank|USD")) == GOLDEN_FINGERPRINT
 
 
 @given(st.text(max_size=40), st.text(max_size=40), st.binary(max_size=9), st.binary(max_size=9))
 def test_fingerprints_are_equal_for_equal_text_and_context_only(
-    text: str, other: str, context: bytes, elsewhere: bytes
+    text: str, other: str, said: bytes, said_elsewhere: bytes
 ) -> None:
+    context, elsewhere = Bound(said), Bound(said_elsewhere)
     one = VAULT.fingerprint(text, context=context)
     assert len(one) == 64
     assert one == Vault(KEYRING).fingerprint(text, context=context)
@@ -135,10 +140,12 @@ def test_fingerprints_are_equal_for_equal_text_and_context_only(
 
 
 def test_context_and_text_do_not_run_into_each_other() -> None:
-    assert VAULT.fingerprint("c", context=b"ab") != VAULT.fingerprint("bc", context=b"a")
+    assert VAULT.fingerprint("c", context=Bound(b"ab")) != VAULT.fingerprint(
+        "bc", context=Bound(b"a")
+    )
 
 
 def test_a_fingerprint_outlives_a_rotation_and_needs_the_key() -> None:
-    one = VAULT.fingerprint("123456789", context=b"bank")
-    assert Vault(rotated()).fingerprint("123456789", context=b"bank") == one
-    assert Vault(Keyring.new()).fingerprint("123456789", context=b"bank") != one
+    one = VAULT.fingerprint("123456789", context=Bound(b"bank"))
+    assert Vault(rotated()).fingerprint("123456789", context=Bound(b"bank")) == one
+    assert Vault(Keyring.new()).fingerprint("123456789", context=Bound(b"bank")) != one
