@@ -1,0 +1,1 @@
+"""Sealing the audit log, and telling whether it is what was written."""
