@@ -6,7 +6,6 @@ script is inline, and nobody may frame it.
 
 import re
 from dataclasses import dataclass
-from hashlib import sha256
 from pathlib import Path
 
 from starlette.exceptions import HTTPException
@@ -15,33 +14,20 @@ from starlette.responses import FileResponse, JSONResponse, Response
 from starlette.routing import Route
 
 from gateway import demo
+from gateway.assets import EVERYWHERE, HEADERS, MEDIA, PAGES, POLICY_PLAIN, checked
 
 BUILT = Path(__file__).parent / "static" / "graphiql"
-PLAIN = Path(__file__).parent / "pages"
-OURS = frozenset({"account.css", "icon.svg", "query.css", "query.js", "session.js"})  # of PLAIN
+OURS = frozenset({"account.css", "icon.svg", "query.css", "query.js", "session.js"})  # of PAGES
 
-MEDIA = {".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml", ".ttf": "font/ttf"}
 # Names that hold no separator and no dot beside another; the hash in them is their version.
 ASSET = re.compile(r"assets/([\w-]{1,80}(?:\.[\w-]{1,40}){1,3})", re.ASCII)
 
-_EVERYWHERE = (
-    "default-src 'none'; script-src 'self'; connect-src 'self'; base-uri 'none'; "
-    # Both forms are sent by script: one that is not would have the browser send a password.
-    "form-action 'none'; frame-ancestors 'none'; "
-)
-POLICY_PLAIN = _EVERYWHERE + "style-src 'self'; img-src 'self'"
 # Monaco writes its lines as HTML with style attributes, and its colours into style elements, to
 # which it gives no nonce. Its workers and their modules come from here too.
-POLICY = _EVERYWHERE + (
+POLICY = EVERYWHERE + (
     "style-src 'self' 'unsafe-inline'; img-src 'self' data:; font-src 'self' data:; "
     "worker-src 'self'"
 )
-HEADERS = {
-    "cross-origin-opener-policy": "same-origin",
-    "cross-origin-resource-policy": "same-origin",
-    "referrer-policy": "same-origin",
-    "x-content-type-options": "nosniff",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,8 +48,8 @@ class GraphiQL:
         try:
             page, policy = (self.built / "index.html").read_bytes(), POLICY
         except OSError:
-            page, policy = (PLAIN / "query.html").read_bytes(), POLICY_PLAIN
-        return _checked(request, page, "text/html", policy)
+            page, policy = (PAGES / "query.html").read_bytes(), POLICY_PLAIN
+        return checked(request, page, "text/html", policy)
 
     def _start(self, _: Request) -> Response:
         """What both pages open with; the query is the one that `dashtam up` prints."""
@@ -75,8 +61,8 @@ class GraphiQL:
         if not name:
             return self._page(request)
         if name in OURS:
-            path = PLAIN / name
-            return _checked(request, path.read_bytes(), MEDIA[path.suffix], POLICY_PLAIN)
+            path = PAGES / name
+            return checked(request, path.read_bytes(), MEDIA[path.suffix], POLICY_PLAIN)
         found = ASSET.fullmatch(name)
         path = self.built / "assets" / (found[1] if found else "")
         if path.suffix not in MEDIA or not path.is_file():
@@ -87,13 +73,3 @@ class GraphiQL:
         return FileResponse(
             path, media_type=MEDIA[path.suffix], headers={**HEADERS, **policy, **cached}
         )
-
-
-def _checked(request: Request, content: bytes, media: str, policy: str) -> Response:
-    """Cached, but not used again without asking whether it is still the same."""
-    etag = f'"{sha256(content).hexdigest()[:32]}"'
-    headers = {**HEADERS, "cache-control": "no-cache", "etag": etag}
-    headers["content-security-policy"] = policy
-    if etag in request.headers.get("if-none-match", ""):
-        return Response(status_code=304, headers=headers)
-    return Response(content, media_type=media, headers=headers)

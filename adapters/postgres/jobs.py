@@ -3,12 +3,14 @@
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from uuid import UUID
 
 from pgqueuer.adapters.persistence.qb import QueryBuilderEnvironment, QueryQueueBuilder
 from pgqueuer.db import AsyncpgDriver
 from pgqueuer.domain.settings import DBSettings
 from pgqueuer.queries import Queries
+from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from adapters import telemetry
@@ -19,6 +21,21 @@ SETTINGS = DBSettings(db_schema="jobs")
 WAITING = f"""
 SELECT count(*), coalesce(extract(epoch FROM now() - min(execute_after)), 0) AS oldest_s
 FROM jobs.{SETTINGS.queue_table} WHERE status = 'queued' AND execute_after <= now()"""
+FORGET = f"""
+WITH log AS (
+    DELETE FROM jobs.{SETTINGS.queue_table_log} WHERE id IN (
+        SELECT id FROM jobs.{SETTINGS.queue_table_log} WHERE created < $1 ORDER BY id LIMIT $2
+    ) RETURNING 1
+), statistics AS (
+    DELETE FROM jobs.{SETTINGS.statistics_table} WHERE id IN (
+        SELECT id FROM jobs.{SETTINGS.statistics_table} WHERE created < $1 ORDER BY id LIMIT $2
+    ) RETURNING 1
+)
+SELECT greatest((SELECT count(*) FROM log), (SELECT count(*) FROM statistics)) AS count"""
+# One that runs by now finds that its user is gone.
+DELETE_JOBS = text(f"""
+DELETE FROM jobs.{SETTINGS.queue_table}
+WHERE split_part(dedupe_key, ':', 2) = CAST(CAST(:me AS uuid) AS text)""")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,6 +65,18 @@ async def waiting(pool: Pool) -> tuple[int, float]:
     connection, row = await first_words(pool, lambda c: c.fetchrow(WAITING))
     await pool.release(connection)
     return row["count"], float(row["oldest_s"])
+
+
+async def forget_finished(pool: Pool, before: datetime, limit: int) -> int:
+    """Delete what was noted of jobs before then, which pgqueuer never does: of each of its two
+    tables at most `limit` rows; of which there were more, how many.
+
+    Raises:
+        Unavailable: the database is away.
+    """
+    connection, row = await first_words(pool, lambda c: c.fetchrow(FORGET, before, limit))
+    await pool.release(connection)
+    return int(row["count"])
 
 
 async def enqueue(db: AsyncConnection, jobs: Sequence[Job]) -> None:

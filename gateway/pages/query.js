@@ -12,12 +12,19 @@ function show(who) {
 
 async function attempt(change) {
   of("refusal").textContent = "";
+  let wantsCode = false;
   try {
     show(await change());
     of("answer").textContent = "Nothing was asked yet.";
   } catch (error) {
     of("refusal").textContent = error.message;
+    wantsCode = error.wantsCode === true;
   }
+  const { code, password } = of("sign-in").elements;
+  of("code").hidden = !wantsCode;
+  code.value = "";
+  if (wantsCode) code.focus();
+  else password.value = "";
 }
 
 async function run() {
@@ -34,8 +41,7 @@ async function run() {
 of("sign-in").addEventListener("submit", (event) => {
   event.preventDefault();
   const given = new FormData(event.target);
-  event.target.elements.password.value = "";
-  attempt(() => signIn(given.get("email"), given.get("password")));
+  attempt(() => signIn(given.get("email"), given.get("password"), given.get("code")));
 });
 
 of("sign-out").addEventListener("click", () =>

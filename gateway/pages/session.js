@@ -3,12 +3,13 @@
 const ENDPOINT = "/graphql";
 
 const VIEWER = "{ viewer { email } }";
-const SIGN_IN = `mutation SignIn($email: String!, $password: String!) {
-  signIn(input: {email: $email, password: $password, delivery: COOKIE}) {
+const SIGN_IN = `mutation SignIn($email: String!, $password: String!, $code: String) {
+  signIn(input: {email: $email, password: $password, code: $code, delivery: COOKIE}) {
     viewer { email }
-    errors { message }
+    errors { code message }
   }
 }`;
+const OF_THE_CODE = ["MFA_REQUIRED", "MFA_FAILED"];
 const SIGN_OUT = "mutation SignOut { signOut { signedOut errors { message } } }";
 
 /** The JSON answer of one operation, errors included; throws an Error where there is none. */
@@ -38,9 +39,12 @@ export async function viewer() {
   return (await ask(VIEWER)).data?.viewer?.email ?? null;
 }
 
-/** The address of whoever is now signed in; throws an Error that says why not. */
-export async function signIn(email, password) {
-  const answer = await ask(SIGN_IN, { email, password });
+/**
+ * The address of whoever is now signed in; throws an Error that says why not, and whose `wantsCode`
+ * says that it is only for the code of the second factor.
+ */
+export async function signIn(email, password, code) {
+  const answer = await ask(SIGN_IN, { email, password, code: code || null });
   return unrefused(answer, "signIn").viewer.email;
 }
 
@@ -54,7 +58,9 @@ export async function signOut() {
 function unrefused(answer, field) {
   const refused = [...(answer.errors ?? []), ...(answer.data?.[field]?.errors ?? [])];
   if (refused.length > 0) {
-    throw new Error(refused.map((error) => error.message).join("; "));
+    const refusal = new Error(refused.map((error) => error.message).join("; "));
+    refusal.wantsCode = refused.every((error) => OF_THE_CODE.includes(error.code));
+    throw refusal;
   }
   return answer.data[field];
 }

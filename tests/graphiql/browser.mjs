@@ -60,6 +60,23 @@ export async function signIn(page, email, password) {
   await page.keyboard.press("Enter");
 }
 
+/** Where that takes a code besides: what was said before it was asked for; then signed in, and out. */
+export async function signInWithCode(page, email, password, code) {
+  const form = page.getByRole("form", { name: "Sign in" });
+  await signIn(page, email, password);
+  await form.getByLabel("Code").waitFor();
+  const asked = await page.getByRole("alert").filter({ hasText: /\S/ }).first().innerText();
+  await form.getByLabel("Code").fill("000000");
+  await page.keyboard.press("Enter");
+  await page.getByRole("alert").filter({ hasText: "wrong" }).first().waitFor();
+  await form.getByLabel("Code").fill(code);
+  await page.keyboard.press("Enter");
+  await page.getByText(`Signed in as ${email}`).waitFor();
+  await page.getByRole("button", { name: "Sign out" }).click();
+  await form.waitFor();
+  return { asked, codeFieldsLeft: await form.getByLabel("Code").filter({ visible: true }).count() };
+}
+
 /** The answer that the gateway gives to the next operation that contains these words. */
 export async function answerTo(page, words) {
   const response = await page.waitForResponse(

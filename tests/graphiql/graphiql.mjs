@@ -1,7 +1,7 @@
 // Works with GraphiQL as a person would: browser, URL, address, password.
-import { answerTo, browse, signIn } from "./browser.mjs";
+import { answerTo, browse, signIn, signInWithCode } from "./browser.mjs";
 
-const [chromium, url, email, password] = process.argv.slice(2);
+const [chromium, url, email, password, ...careful] = process.argv.slice(2);
 const LINK = `mutation { connectProvider(input: {provider: "sandbox", using: {credentials: [
   {name: "scenario", value: "large"}, {name: "seed", value: "${Date.now()}"}
 ]}}) { link { lastRun { id } } } }`;
@@ -30,6 +30,7 @@ await browse(chromium, url, async (page) => {
   await signIn(page, email, `not ${password}`);
   const alert = page.getByRole("alert").filter({ hasText: /\S/ });
   found.refusal = await alert.first().innerText();
+  found.careful = await signInWithCode(page, ...careful);
   await signIn(page, email, password);
   await page.getByText(`Signed in as ${email}`).waitFor();
   await page.reload();

@@ -1,7 +1,7 @@
 // Works with the plain page as a person would: browser, URL, address, password.
-import { answerTo, browse, signIn } from "./browser.mjs";
+import { answerTo, browse, signIn, signInWithCode } from "./browser.mjs";
 
-const [chromium, url, email, password] = process.argv.slice(2);
+const [chromium, url, email, password, ...careful] = process.argv.slice(2);
 
 await browse(chromium, url, async (page) => {
   const answer = page.locator("#answer");
@@ -10,6 +10,7 @@ await browse(chromium, url, async (page) => {
 
   await signIn(page, email, `not ${password}`);
   found.refusal = await page.getByRole("alert").filter({ hasText: /\S/ }).innerText();
+  found.careful = await signInWithCode(page, ...careful);
   await signIn(page, email, password);
   await page.getByText(`Signed in as ${email}`).waitFor();
 

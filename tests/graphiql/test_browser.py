@@ -1,14 +1,34 @@
 """Both pages in real Chromium: they do their work, and nothing leaves their origin."""
 
+import secrets
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+import pyotp
+
+from domain.passwords import LENGTH_MIN
 from gateway import demo as person
 from gateway.asgi import create_app
 from gateway.graphiql import BUILT, GraphiQL
-from tests.e2e.stack import Stack, served_here
+from tests.e2e.mailbox import Mailbox, token_of
+from tests.e2e.stack import PASSWORD, Stack, served_here
+from tests.e2e.test_registration import FORGOT, REGISTER
 from tests.graphiql.conftest import Browse
+
+
+async def careful(stack: Stack) -> tuple[str, str, str]:
+    """Somebody with a second factor: address, password and a recovery code."""
+    async with stack.somebody() as client:
+        secret = (await client.do("mutation { enableTotp { secret } }"))["secret"]
+        confirm = "mutation($code: String!) { confirmTotp(code: $code) { recoveryCodes } }"
+        codes = (await client.do(confirm, code=pyotp.TOTP(secret).now()))["recoveryCodes"]
+        return client.email, PASSWORD, codes[0]
+
+
+def asked_for_the_code(found: dict[str, Any]) -> None:
+    assert "authenticator" in found["careful"]["asked"]
+    assert found["careful"]["codeFieldsLeft"] == 0
 
 
 def nothing_went_wrong(found: dict[str, Any], url: str) -> None:
@@ -24,9 +44,12 @@ async def test_graphiql_signs_in_asks_explains_remembers_and_subscribes(
     assert (BUILT / "index.html").exists(), "`./dashtam test` builds GraphiQL: run it once"
 
     url = demo.gateway.url
-    found = await browse("graphiql.mjs", f"{url}/graphiql", person.EMAIL, person.PASSWORD)
+    found = await browse(
+        "graphiql.mjs", f"{url}/graphiql", person.EMAIL, person.PASSWORD, *await careful(demo)
+    )
 
     nothing_went_wrong(found, url)
+    asked_for_the_code(found)
     assert found["title"] == "GraphiQL · Dashtam"
     assert "password" in found["refusal"]
     assert found["dashboard"]["data"]["viewer"]["email"] == person.EMAIL
@@ -51,9 +74,12 @@ async def test_the_plain_page_signs_in_and_asks(
     # Before the application's own: the page of a gateway for which nothing was built.
     app.router.routes[:0] = GraphiQL(person.EMAIL, built=tmp_path).routes()
     async with served_here(app) as url:
-        found = await browse("plain.mjs", f"{url}/graphiql", person.EMAIL, person.PASSWORD)
+        found = await browse(
+            "plain.mjs", f"{url}/graphiql", person.EMAIL, person.PASSWORD, *await careful(demo)
+        )
 
     nothing_went_wrong(found, url)
+    asked_for_the_code(found)
     assert found["title"] == "Queries · Dashtam"
     assert "GraphiQL was not built" in found["note"]
     assert "password" in found["refusal"]
@@ -62,3 +88,37 @@ async def test_the_plain_page_signs_in_and_asks(
     assert "JSON" in found["badVariables"]
     assert found["left"] == "Nothing was asked yet."
     assert found["refusedAtLast"] == ""
+
+
+async def test_the_pages_that_mails_lead_to_work_by_keyboard_and_keep_the_token_to_themselves(
+    demo: Stack, browse: Browse
+) -> None:
+    email, password = f"{secrets.token_hex(6)}@example.com", "a sentence that was made up just now"
+    mailbox = Mailbox(demo.settings.data_dir, email)
+    async with demo.nobody() as nobody:
+        await nobody.do(REGISTER, email=email, password=PASSWORD)
+        verify = token_of(await mailbox.newest(1))
+        await nobody.do(FORGOT, email=email)
+        reset = token_of(await mailbox.newest(2))
+        url = demo.gateway.url
+        links = f"{url}/verify-email?token={verify}", f"{url}/reset-password?token={reset}"
+        found = await browse("mailed.mjs", *links, "too short", password)
+        payload = await nobody.sign_in(email, password)
+
+    nothing_went_wrong(found, url)
+    assert (found["incomplete"][:25], found["buttons"]) == ("This link is not complete", 0)
+    assert found["verifyTitle"] == "Confirm your address · Dashtam"
+    assert [found["verifyAddress"], found["resetAddress"]] == [link.split("?")[0] for link in links]
+    assert found["verified"] == "Your address is confirmed. You can sign in now."
+    assert found["focused"] == "done"
+    assert str(LENGTH_MIN) in found["described"]
+    assert found["weak"] == f"A password has at least {LENGTH_MIN} characters."
+    assert found["focusedAgain"] == "password"
+    assert found["shown"] == "text"
+    assert found["reset"].startswith("Your password was changed")
+    assert found["again"].startswith("This link does not work any more")
+    assert found["again"].endswith("where you sign in that you forgot your password.")
+    assert {*found["told"]} == {""}
+    asked = [address for address in found["requests"] if "token=" in address]
+    assert asked == [links[0], links[1], links[1]]  # by whoever opened them, and nothing else
+    assert payload["errors"] == []

@@ -12,7 +12,8 @@ from starlette.applications import Starlette
 from adapters.security.keyring import Keyring
 from gateway import demo
 from gateway.asgi import create_app
-from gateway.graphiql import OURS, PLAIN, GraphiQL
+from gateway.assets import PAGES
+from gateway.graphiql import OURS, GraphiQL
 from gateway.settings import Settings
 from tests.e2e.stack import environment, served_here
 from tests.servers import Database, Postgres
@@ -211,7 +212,7 @@ async def test_a_page_that_is_built_meanwhile_is_served_without_a_restart(tmp_pa
         (built / "index.html").write_text("built")
         after = await http.get("/graphiql", headers={"if-none-match": before.headers["etag"]})
 
-    assert before.content == (PLAIN / "query.html").read_bytes()
+    assert before.content == (PAGES / "query.html").read_bytes()
     assert after.text == "built"
 
 
