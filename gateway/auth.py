@@ -1,35 +1,40 @@
-"""Who is asking: a bearer token or the session's cookie, checked on each request."""
+"""Who is asking: a bearer token or the session's cookie, checked on each request.
+
+What the database says of a session is remembered for a few seconds. News of a session that ended,
+of a user who changed and of a rotation of all tokens are sent as they commit, and drop it at once;
+where news got lost, those few seconds are how long it can last.
+"""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from ipaddress import IPv4Address, IPv6Address, ip_address
+from typing import TypeVar
 
 import structlog
 from starlette.datastructures import Headers
 from starlette.requests import HTTPConnection, Request
 
 from adapters.memory.cache import SessionCache
-from adapters.security.tokens import InvalidToken, Tokens
-from domain.identity import Actor, SessionId, UserId
+from adapters.security import devices
+from adapters.security.tokens import AccessClaims, InvalidToken, Tokens, is_secret
+from domain.identity import SESSION_LIFETIME, Actor, SessionId, UserId
 from domain.ports import Doors, LiveSession
 from gateway.faults import Fault
 from gateway.settings import Network
+from schema.permissions import signed_out_fields
 
 SESSION_CACHE_S = 5.0  # the longest that an ended session could last if its news were lost
 SESSIONS_MAX = 20_000
 NOTE_AGAIN_S = 60.0  # after a use that may have been noted, or not
-COOKIE_AGE_S = 30 * 86_400
+DEVICE_CHARS_MAX = 200
+DEVICE = "dashtam-device"  # a header, of answers and requests
 
 # What works signed out, and takes no notice of credentials that are no longer good.
-OPEN_FIELDS = frozenset(
-    {
-        *("register", "verifyEmail", "signIn", "refreshSession"),
-        *("requestPasswordReset", "resetPassword", "providers", "importFormats", "__typename"),
-    }
-)
+OPEN_FIELDS = frozenset({"__typename", *signed_out_fields()})
 
+K = TypeVar("K")
 
 log = structlog.get_logger("dashtam.sessions")
 
@@ -54,7 +59,8 @@ class Authenticator:
 
     `hears` says whether news of ended sessions arrive; where they do not, none is remembered.
     `note_use` is not waited for: `noting` are those calls of it that are under way.
-    `ending` are told of a session that ended, or with None that any may have.
+    `ending` are told of a session that ended, or with None that any may have; `changing` of a user
+    who has to be asked again.
     """
 
     def __init__(
@@ -71,12 +77,15 @@ class Authenticator:
         self._tokens, self._doors, self._now, self._hears = tokens, doors, now, hears
         self._trusted, self._note_use = trusted_proxies, note_use
         self.cookie = "__Host-dashtam" if secure else "dashtam"
+        self._device_cookie = f"{self.cookie}-device"
         self._secure = secure
+        self._read: SessionCache[bytes, AccessClaims] = SessionCache(size_max=SESSIONS_MAX)
         self._by_id: SessionCache[SessionId, LiveSession] = SessionCache(size_max=SESSIONS_MAX)
         self._by_hash: SessionCache[bytes, LiveSession] = SessionCache(size_max=SESSIONS_MAX)
         self._noted: SessionCache[SessionId, bool] = SessionCache(size_max=SESSIONS_MAX)
         self.noting: set[asyncio.Task[None]] = set()
         self.ending: list[Callable[[SessionId | None], None]] = []
+        self.changing: list[Callable[[UserId], None]] = []
 
     async def actor(self, request: Request, *, root_fields: frozenset[str]) -> Actor | None:
         """Who asks; None where nobody says who they are.
@@ -128,8 +137,11 @@ class Authenticator:
         if found is None:
             return None
         ip = self.address(request)
-        if self._use(found.live, ip) and found.secret is not None:
-            request.state.cookie_again = found.secret
+        noted = self._use(found.live, ip)
+        if found.secret is not None:
+            request.state.by_cookie = True
+            if noted:
+                request.state.cookie_again = found.secret
         return _actor(found.live, ip)
 
     async def _presented(
@@ -145,42 +157,73 @@ class Authenticator:
         if secret is None:
             return None
         live = await self._by_cookie(secret)
-        return _Presented(live=live, until=live.session.expires_at, secret=secret)
+        return _Presented(live=live, until=live.until, secret=secret)
 
     async def _by_token(self, token: str) -> _Presented:
         now = self._now()
-        try:
-            claims = self._tokens.read(token, now=now)
-        except InvalidToken:
-            raise _unauthenticated("the access token is not, or no longer, good") from None
+        claims = self._claims_of(token, now)
         user_id, session_id = UserId(claims.user_id), SessionId(claims.session_id)
-        live = self._by_id.get(session_id) if self._hears() else None
-        if live is None:
-            since = self._by_id.drops
-            live = await self._doors.session_by_id(user_id, session_id)
-            if live is not None:
-                self._by_id.put(session_id, live, ttl_s=SESSION_CACHE_S, since=since)
-        if live is None or not live.session.is_live(now) or claims.version != live.token_version:
+        live = await self._remembered(
+            self._by_id, session_id, lambda: self._doors.session_by_id(user_id, session_id)
+        )
+        said = {"version": claims.version, "generation": claims.generation}
+        # The session was looked up by its id alone where it was remembered.
+        is_theirs = live is not None and live.session.user_id == user_id
+        if live is None or not is_theirs or not live.admits(**said, at=now):
             raise _unauthenticated("the session is over")
-        return _Presented(live=live, until=claims.expires_at)
+        until = min(claims.expires_at, live.until, live.config.until(claims.generation))
+        return _Presented(live=live, until=until)
+
+    def _claims_of(self, token: str, now: datetime) -> AccessClaims:
+        """Remembered for a few seconds too: a signature takes longer to check than all the rest.
+
+        Raises: Fault 401.
+        """
+        digest = self._tokens.digest(token)
+        claims = self._read.get(digest)
+        if claims is None or claims.expires_at <= now:
+            try:
+                claims = self._tokens.read(token, now=now)
+            except InvalidToken:
+                raise _unauthenticated("the access token is not, or no longer, good") from None
+            self._read.put(digest, claims, ttl_s=SESSION_CACHE_S)
+        return claims
 
     async def _by_cookie(self, secret: str) -> LiveSession:
-        digest = self._tokens.digest(secret[:256])
-        live = self._by_hash.get(digest) if self._hears() else None
-        if live is None:
-            since = self._by_hash.drops
-            live = await self._doors.session_by_hash(digest)
-            if live is not None:
-                self._by_hash.put(digest, live, ttl_s=SESSION_CACHE_S, since=since)
+        if not is_secret(secret):
+            raise _unauthenticated("the session is over")
+        digest = self._tokens.digest(secret)
+        live = await self._remembered(
+            self._by_hash, digest, lambda: self._doors.session_by_hash(digest)
+        )
         good = live is not None and live.session.is_cookie and live.session.refresh_hash == digest
-        if live is None or not good or not live.session.is_live(self._now()):
+        if live is None or not good or self._now() >= live.until:
             raise _unauthenticated("the session is over")
         return live
+
+    async def _remembered(
+        self,
+        cache: SessionCache[K, LiveSession],
+        key: K,
+        look: Callable[[], Awaitable[LiveSession | None]],
+    ) -> LiveSession | None:
+        live = cache.get(key) if self._hears() else None
+        # One that was good when we looked may have been prolonged since.
+        if live is not None and not -SESSION_CACHE_S < self._left_s(live) <= 0:
+            return live
+        since = cache.drops
+        live = await look()
+        if live is not None:
+            cache.put(key, live, ttl_s=SESSION_CACHE_S, since=since)
+        return live
+
+    def _left_s(self, live: LiveSession) -> float:
+        return (live.until - self._now()).total_seconds()
 
     def _use(self, live: LiveSession, ip: str | None) -> bool:
         """Whether this is a use that is to be noted."""
         session, at = live.session, self._now()
-        if session.used(at=at) == session or self._noted.get(session.id):
+        if session.used(at=at, ip=ip) == session or self._noted.get(session.id):
             return False
         self._noted.put(session.id, True, ttl_s=NOTE_AGAIN_S)
         task = asyncio.create_task(self._note(_actor(live, ip), at))
@@ -194,6 +237,10 @@ class Authenticator:
         except Exception:  # the request that it was noted for has its answer
             log.exception("session.use_not_noted")
 
+    def came_by_cookie(self, request: Request) -> bool:
+        """Whether it was the cookie that said who asks, once `actor` has looked."""
+        return bool(getattr(request.state, "by_cookie", False))
+
     def cookie_again(self, request: Request) -> str | None:
         """The secret of a cookie that lives on from now, once `actor` has looked."""
         secret: str | None = getattr(request.state, "cookie_again", None)
@@ -206,8 +253,15 @@ class Authenticator:
         for told in self.ending:
             told(session_id)
 
+    def forget_user(self, user_id: UserId) -> None:
+        """Something about them has changed, such as their role: the next request looks again."""
+        for cache in (self._by_id, self._by_hash):
+            cache.drop_where(lambda _, live: live.session.user_id == user_id)
+        for told in self.changing:
+            told(user_id)
+
     def forget_all(self) -> None:
-        """News may have been lost."""
+        """All tokens were rotated, or news may have been lost."""
         self._by_id.clear()
         self._by_hash.clear()
         for told in self.ending:
@@ -227,14 +281,25 @@ class Authenticator:
         return None if found is None else str(found)
 
     def set_cookie(self, secret: str) -> tuple[str, str]:
-        return "set-cookie", self._cookie_text(secret, COOKIE_AGE_S)
+        return "set-cookie", self._cookie_text(self.cookie, secret, SESSION_LIFETIME)
 
     def clear_cookie(self) -> tuple[str, str]:
-        return "set-cookie", self._cookie_text("", 0)
+        return "set-cookie", self._cookie_text(self.cookie, "", timedelta())
 
-    def _cookie_text(self, value: str, age_s: int) -> str:
-        secure = "; Secure" if self._secure else ""
-        return f"{self.cookie}={value}; Path=/; Max-Age={age_s}; HttpOnly; SameSite=Lax{secure}"
+    def device_of(self, connection: HTTPConnection) -> str | None:
+        """By which a client that signed in before says so; whether it is, the sign-in asks."""
+        said = connection.headers.get(DEVICE) or connection.cookies.get(self._device_cookie)
+        return said[:DEVICE_CHARS_MAX] if said else None
+
+    def known_device(self, value: str, *, cookie: bool) -> tuple[str, str]:
+        """For a client that keeps cookies, and for one that keeps tokens."""
+        if not cookie:
+            return DEVICE, value
+        return "set-cookie", self._cookie_text(self._device_cookie, value, devices.LIFETIME)
+
+    def _cookie_text(self, name: str, value: str, age: timedelta) -> str:
+        age_s, secure = int(age.total_seconds()), "; Secure" if self._secure else ""
+        return f"{name}={value}; Path=/; Max-Age={age_s}; HttpOnly; SameSite=Lax{secure}"
 
 
 def _forwarded(headers: Headers) -> list[str]:

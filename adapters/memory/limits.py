@@ -33,15 +33,10 @@ class MemoryLimits:
         """
         if cost < 0:
             raise ValueError("a cost is 0 or more")
-        buckets = self._buckets.get(limit)
-        if buckets is None:
-            buckets = self._buckets[limit] = _Buckets(self._keys_max)
-        digest = blake2b(key.encode("utf-8", "surrogatepass"), digest_size=16).digest()
-        now = self._clock_ns()
+        buckets, digest, now = self._of(limit), _digest(key), self._clock_ns()
 
         # A bucket is one instant: when it will be full again ("theoretical arrival time").
-        # Rounding up a unit's interval errs on the side of less.
-        interval = -(-limit.per_seconds * NS_PER_S // limit.burst)
+        interval = _interval(limit)
         tolerance = interval * limit.burst
         full_at = max(buckets.full_at(digest), now)
         after = full_at + interval * cost
@@ -50,13 +45,39 @@ class MemoryLimits:
             full_at = after
             if cost:
                 buckets.keep(digest, full_at, now)
+        full_in = full_at - now
+        used = min(-(-full_in // interval), limit.burst)
         return Verdict(
             allowed=too_early <= 0,
-            remaining=(tolerance - (full_at - now)) // interval,
+            remaining=limit.burst - used,
             # More than a whole burst never fits; then this is when the bucket is full.
-            retry_after_s=_seconds(min(max(too_early, 0), max(full_at - now, interval))),
-            reset_s=_seconds(full_at - now),
+            retry_after_s=_seconds(min(max(too_early, 0), max(full_in, interval))),
+            next_s=_seconds(full_in - interval * (used - 1) if used else 0),
+            reset_s=_seconds(full_in),
         )
+
+    async def settle(self, key: str, limit: Limit, units: int) -> None:
+        """It came to so many units more than were taken, or where negative to fewer."""
+        buckets, digest, now = self._of(limit), _digest(key), self._clock_ns()
+        interval = _interval(limit)
+        full_at = max(buckets.full_at(digest), now) + interval * units
+        most = now + interval * (limit.burst + limit.debt)
+        buckets.keep(digest, min(max(full_at, now), most), now)
+
+    def _of(self, limit: Limit) -> "_Buckets":
+        buckets = self._buckets.get(limit)
+        if buckets is None:
+            buckets = self._buckets[limit] = _Buckets(self._keys_max)
+        return buckets
+
+
+def _digest(key: str) -> bytes:
+    return blake2b(key.encode("utf-8", "surrogatepass"), digest_size=16).digest()
+
+
+def _interval(limit: Limit) -> int:
+    """A unit's, in ns; rounding it up errs on the side of less."""
+    return -(-limit.per_seconds * NS_PER_S // limit.burst)
 
 
 def _seconds(ns: int) -> Decimal:

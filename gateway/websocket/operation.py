@@ -14,7 +14,7 @@ from gateway.faults import Fault, bad_text
 from gateway.guard import Refused
 from gateway.operations import Operation, bug, not_persisted
 from gateway.parameters import Parameters, PersistedOnly, parameters
-from gateway.responses import error, request_error
+from gateway.responses import error, fault_error, request_error
 from gateway.websocket.messages import INVALID, Closing, Subscribe
 
 if TYPE_CHECKING:
@@ -71,7 +71,7 @@ class SocketOperation:
         except Refused as refused:
             return [request_error(e, refused.code, self._trace_id) for e in refused.errors]
         except Fault as fault:
-            return [error(fault.message, fault.code, self._trace_id)]
+            return [fault_error(fault, self._trace_id)]
         except Unavailable as away:
             return [error(str(away), "UNAVAILABLE", self._trace_id)]
         except GraphQLError as refusal:  # of the field that makes the events

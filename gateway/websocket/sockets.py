@@ -6,7 +6,7 @@ from collections.abc import Hashable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Protocol
 
-from domain.identity import SessionId
+from domain.identity import SessionId, UserId
 from gateway.faults import overloaded
 from gateway.websocket.messages import RESTARTING, UNAUTHORIZED
 
@@ -64,6 +64,12 @@ class Sockets:
                 socket.look_again()
             elif socket.session_id == session_id:
                 socket.end(UNAUTHORIZED, "the session is over")
+
+    def ask_again(self, user_id: UserId) -> None:
+        """They may no longer be signed in, or are to be known anew."""
+        for socket in [*self._open]:
+            if socket.whose == user_id:
+                socket.look_again()
 
     async def drained(self) -> None:
         """After `drain`: until the last has gone, which may first be answered."""

@@ -221,8 +221,8 @@ async def test_a_socket_ends_with_its_access_token(stack: Stack, alice: Client) 
     ending = stack.wired.tokens.issue(
         user_id=known.user.id,
         session_id=claims.session_id,
-        role="USER",
         version=claims.version,
+        generation=claims.generation,
         now=datetime.now(UTC) - lives,
     )
     async with live(stack.gateway, ending) as socket:
@@ -234,7 +234,7 @@ async def test_a_token_of_no_session_opens_nothing(stack: Stack, alice: Client) 
     known = await stack.wired.app.doors.user_by_email(alice.email)
     assert known is not None
     forged = stack.wired.tokens.issue(
-        user_id=known.user.id, session_id=uuid4(), role="USER", version=0, now=datetime.now(UTC)
+        user_id=known.user.id, session_id=uuid4(), version=0, generation=0, now=datetime.now(UTC)
     )
     url = stack.gateway.url.replace("http", "ws", 1) + "/graphql"
     async with websockets.connect(

@@ -1,8 +1,7 @@
-"""A session's life: its tokens, their successors, and its end on every gateway at once."""
+"""A session's life: its tokens, their successors, and its end."""
 
-import asyncio
+import statistics
 import time
-from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -16,28 +15,18 @@ from adapters.security.keyring import Keyring
 from adapters.security.tokens import Tokens
 from tests.e2e.stack import (
     Client,
-    Program,
     Stack,
-    a_free_port,
-    environment,
-    running,
-    until_ready,
 )
 
 VIEWER = "{ viewer { email } }"
 REFRESH = """mutation Refresh($token: String!) { refreshSession(refreshToken: $token) {
   accessToken refreshToken viewer { email } errors { __typename code field } } }"""
-
-
-@pytest.fixture(scope="module")
-async def other_gateway(
-    stack: Stack, tmp_path_factory: pytest.TempPathFactory
-) -> AsyncIterator[Program]:
-    """A second process on the same database and keys."""
-    environ = environment(stack.database, stack.folder, a_free_port())
-    async with running("serve", environ, tmp_path_factory.mktemp("other")) as program:
-        await until_ready(program)
-        yield program
+CROWD = """
+INSERT INTO sessions (user_id, id, created_at, last_used_at, expires_at, refresh_hash, is_cookie,
+    device)
+SELECT user_id, gen_random_uuid(), now(), now(), now() + interval '30 days',
+    sha256(number::text::bytea), false, 'crowd'
+FROM users, generate_series(1, 10000) AS number WHERE email = $1"""
 
 
 def unauthenticated(answer: httpx2.Response) -> None:
@@ -82,8 +71,8 @@ async def test_a_token_that_is_no_good_is_401_everywhere_but_at_the_door(
     whose: dict[str, Any] = {
         "user_id": known.user.id,
         "session_id": uuid4(),
-        "role": "USER",
         "version": 0,
+        "generation": 0,
     }
     now, issuer = datetime.now(UTC), stack.settings.public_url
     stranger = Tokens(
@@ -116,29 +105,10 @@ async def test_a_token_of_a_session_that_never_was_is_401(stack: Stack, alice: C
     known = await stack.wired.app.doors.user_by_email(alice.email)
     assert known is not None
     token = stack.wired.tokens.issue(
-        user_id=known.user.id, session_id=uuid4(), role="USER", version=0, now=datetime.now(UTC)
+        user_id=known.user.id, session_id=uuid4(), version=0, generation=0, now=datetime.now(UTC)
     )
 
     unauthenticated(await alice.post(VIEWER, authorization=f"Bearer {token}"))
-
-
-async def test_a_session_ends_on_every_gateway_at_once(
-    stack: Stack, alice: Client, other_gateway: Program
-) -> None:
-    token = alice.token
-    async with stack.nobody(other_gateway) as elsewhere:
-        elsewhere.token = token
-        assert await elsewhere.ask(VIEWER) == {"viewer": {"email": alice.email}}  # and is cached
-
-        signed_out = await alice.do("mutation { signOut { signedOut errors { code } } }")
-        ended = time.monotonic()
-
-        assert signed_out == {"signedOut": True, "errors": []}
-        unauthenticated(await alice.post(VIEWER))
-        while (answer := await elsewhere.post(VIEWER)).status_code == 200:
-            assert time.monotonic() < ended + 1, "the news did not arrive"
-            await asyncio.sleep(0.01)
-        unauthenticated(answer)
 
 
 async def test_the_other_sessions_of_a_person_go_on(stack: Stack, alice: Client) -> None:
@@ -248,3 +218,31 @@ async def test_a_cookies_secret_is_no_refresh_token(stack: Stack, nobody: Client
 
     assert payload["accessToken"] is None
     assert payload["errors"]
+
+
+async def test_a_refresh_among_ten_thousand_live_tokens_takes_as_long_as_among_few(
+    stack: Stack, alice: Client
+) -> None:
+    """Probe 6: the reference took 27 s among fifty."""
+    few = await refreshes(alice, 15)
+    connection = await asyncpg.connect(stack.database.superuser_url)
+    try:
+        await connection.execute(CROWD, await stack.a_user())
+        many = await refreshes(alice, 15)
+        await connection.execute("DELETE FROM sessions WHERE device = 'crowd'")
+    finally:
+        await connection.close()
+    assert min(many) < 0.05, many
+    assert statistics.median(many) < 2 * statistics.median(few) + 0.01, (few, many)
+
+
+async def refreshes(client: Client, count: int) -> list[float]:
+    """The seconds that each of them took."""
+    took, client.token = [], None
+    for _ in range(count):
+        began = time.perf_counter()
+        payload = await client.do(REFRESH, token=client.refresh_token)
+        took.append(time.perf_counter() - began)
+        assert payload["errors"] == []
+        client.refresh_token = payload["refreshToken"]
+    return took
