@@ -1,9 +1,11 @@
-"""Who may do what: Casbin over role, object type and action."""
+"""Who may do what: Casbin over role, object type and action, with roles that inherit."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import lru_cache
+from typing import Any
 
 import casbin
+from casbin.persist import Adapter
 
 from domain.identity import Permission, Role
 
@@ -14,67 +16,104 @@ r = role, object, action
 [policy_definition]
 p = role, object, action
 
+[role_definition]
+g = _, _
+
 [policy_effect]
 e = some(where (p.eft == allow))
 
 [matchers]
-m = r.role == p.role && (p.object == "*" || r.object == p.object) && \
+m = g(r.role, p.role) && (p.object == "*" || r.object == p.object) && \
 (p.action == "*" || r.action == p.action)
 """
 DECISIONS_MAX = 1024
-RULES_MAX = 10_000
+LINES_MAX = 10_000
 
-ADMINISTRATIVE = frozenset({"admin", "security"})
-ON_ONESELF = frozenset({("session", "write"), ("session", "end")})
+Line = Sequence[str]
+"""As Casbin writes a policy: ("p", role, object type, action), of which the last two may be "*",
+and ("g", role, role whose permissions it has too)."""
+LENGTHS = {"p": 4, "g": 3}
 
-Rule = tuple[str, str, str]  # role, object type, action; the last two may be "*"
 
+def default_policy() -> list[tuple[str, ...]]:
+    """What the migrations put into the database. READONLY reads, and looks after its own identity;
+    USER also writes; ADMIN also administers.
 
-def default_rules() -> list[Rule]:
-    """ADMIN: everything. USER: all but administration. READONLY: reading, and its own identity.
-
-    Spelled out for every permission but ADMIN's, so that one added later is nobody else's until a
-    rule says so.
+    USER's "session" and ADMIN's "*" say again what is inherited: the release before, which knows
+    no hierarchy, reads the same rules.
     """
-    users = [p.value for p in Permission if p.value[0] not in ADMINISTRATIVE]
-    readers = [pair for pair in users if pair[1] == "read" or pair in ON_ONESELF]
+    reading = sorted({p.value[0] for p in Permission} - {"admin"})
     return [
-        (Role.ADMIN.value, "*", "*"),
-        *((Role.USER.value, *pair) for pair in users),
-        *((Role.READONLY.value, *pair) for pair in readers),
+        ("g", Role.ADMIN.value, Role.USER.value),
+        ("g", Role.USER.value, Role.READONLY.value),
+        ("p", Role.ADMIN.value, "*", "*"),
+        *(("p", Role.USER.value, object, "write") for object in reading),
+        *(("p", Role.READONLY.value, object, "read") for object in reading),
+        ("p", Role.READONLY.value, "session", "write"),
     ]
 
 
 class CasbinPolicy:
-    """Denies what no rule allows. Decisions are remembered: one over 2,000 rules takes 36 ms."""
+    """Denies what nothing allows. Decisions are remembered: one over 2,000 rules takes 36 ms."""
 
-    def __init__(self, rules: Iterable[Sequence[str]]) -> None:
-        self._decide = _decisions(rules)
+    def __init__(self, lines: Iterable[Line]) -> None:
+        self._decide = _decisions(lines)
 
     def allows(self, role: Role, permission: Permission) -> bool:
         return self._decide(role.value, *permission.value)
 
-    def reload(self, rules: Iterable[Sequence[str]]) -> None:
-        """Decide by these rules from now on. Raises ValueError, and keeps the old ones."""
-        self._decide = _decisions(rules)
+    def reload(self, lines: Iterable[Line]) -> None:
+        """Decide by these from now on. Raises ValueError, and keeps those before."""
+        self._decide = _decisions(lines)
 
 
-def _decisions(rules: Iterable[Sequence[str]]) -> Callable[[str, str, str], bool]:
-    # Casbin drops a whole batch in silence when one of its rules is there twice.
-    distinct = list(dict.fromkeys(tuple(rule) for rule in rules))
-    for rule in distinct:
-        if len(rule) != 3 or not all(rule):
-            raise ValueError(f"a rule is role, object and action, not {rule!r}")
-    if len(distinct) > RULES_MAX:
-        raise ValueError(f"at most {RULES_MAX} rules")
+class ReadPolicy(Adapter):  # type: ignore[misc]  # Casbin is untyped
+    """Casbin's adapter over lines that were read before it is asked: Casbin loads without waiting,
+    and reading the database waits. It only loads: the policy is written by the database's owner.
+    """
+
+    def __init__(self, lines: Iterable[tuple[str, ...]]) -> None:
+        self._lines = lines
+
+    def load_policy(self, model: Any) -> None:
+        for kind, *rule in self._lines:
+            model.model[kind][kind].policy.append(rule)
+
+
+def _decisions(lines: Iterable[Line]) -> Callable[[str, str, str], bool]:
+    distinct = dict.fromkeys(tuple(line) for line in lines)
+    if len(distinct) > LINES_MAX:
+        raise ValueError(f"at most {LINES_MAX} rules")
+    for line in distinct:
+        if not all(line) or len(line) != LENGTHS.get(line[0] if line else ""):
+            raise ValueError(f"a rule is p, role, object and action, or g and two roles: {line!r}")
+    _check_hierarchy({(role, inherited) for _, role, inherited in _of("g", distinct)})
     model = casbin.Model()
     model.load_model_from_text(MODEL)
-    enforcer = casbin.Enforcer(model)  # its log, every denial a warning, is off by default
-    if distinct and not enforcer.add_policies([list(rule) for rule in distinct]):
-        raise ValueError("Casbin did not take the rules")
+    # Its log, every denial a warning, is off by default.
+    enforcer = casbin.Enforcer(model, ReadPolicy(distinct))
 
     @lru_cache(maxsize=DECISIONS_MAX)
     def decide(role: str, object_type: str, action: str) -> bool:
         return bool(enforcer.enforce(role, object_type, action))
 
     return decide
+
+
+def _of(kind: str, lines: Iterable[tuple[str, ...]]) -> Iterable[tuple[str, ...]]:
+    return (line for line in lines if line[0] == kind)
+
+
+def _check_hierarchy(inherits: set[tuple[str, str]]) -> None:
+    """In a circle of roles, the lowest would have what only the highest may.
+
+    Raises ValueError.
+    """
+    above: Mapping[str, set[str]] = {role: set() for pair in inherits for role in pair}
+    for role, inherited in inherits:
+        above[inherited].add(role)
+    while above:
+        heads = {role for role, higher in above.items() if not higher & above.keys()}
+        if not heads:
+            raise ValueError(f"these roles inherit from one another: {sorted(above)}")
+        above = {role: higher for role, higher in above.items() if role not in heads}

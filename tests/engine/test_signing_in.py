@@ -15,34 +15,20 @@ from domain.commands.sessions import (
     sign_out,
 )
 from domain.commands.settings import UpdateSettings, update_settings
-from domain.commands.signing_in import SignIn, actor_of_email, sign_in
 from domain.errors import Conflict, ErrorCode, InvalidInput, NotFound, NotPermitted
 from domain.identity import UNSET, Actor, Role, new_id
 from domain.links import LinkId
+from domain.secret import Secret
+from tests.engine.sessions import enter, nobody
 from tests.engine.world import PASSWORD, Engine
 
 EMAIL = "ann@example.com"
 
 
-async def enter(
-    engine: Engine, *, email: str = EMAIL, password: str = PASSWORD, cookie: bool = False
-) -> SignedIn:
-    cmd = SignIn(
-        actor=await actor_of_email(engine.app, email, "192.0.2.7"),
-        email=email,
-        password=password,
-        cookie=cookie,
-        device="Phone",
-        at=engine.clock(),
-    )
-    return await sign_in(engine.app, cmd)
-
-
-async def refresh(engine: Engine, token: str | None) -> SignedIn:
+async def refresh(engine: Engine, token: Secret | None) -> SignedIn:
     assert token is not None
-    cmd = RefreshSession(
-        actor=await actor_of_token(engine.app, token, None), refresh_token=token, at=engine.clock()
-    )
+    actor = await actor_of_token(engine.app, token.reveal(), nobody())
+    cmd = RefreshSession(actor=actor, refresh_token=token, at=engine.clock())
     return await refresh_session(engine.app, cmd)
 
 
@@ -52,7 +38,7 @@ async def test_the_right_password_begins_a_session(engine: Engine) -> None:
     assert signed_in.refresh_token
     session = await engine.one("sessions")
     assert (session["device"], session["ip_address"]) == ("Phone", "192.0.2.7")
-    assert signed_in.refresh_token.encode() not in bytes(session["refresh_hash"])
+    assert signed_in.refresh_token.reveal().encode() not in bytes(session["refresh_hash"])
     assert (await engine.audit("session.start")) == [("ATTEMPTED", None), ("SUCCEEDED", None)]
     assert await engine.events() == ["session.started"]
 
@@ -124,7 +110,7 @@ async def test_a_token_that_is_used_again_ends_its_session(engine: Engine) -> No
 
 async def test_a_token_that_nobody_was_given_is_refused(engine: Engine) -> None:
     with pytest.raises(InvalidInput) as refused:
-        await refresh(engine, "not-a-token")
+        await refresh(engine, Secret("not-a-token"))
     assert refused.value.code is ErrorCode.TOKEN_INVALID
 
 
@@ -143,7 +129,7 @@ async def test_a_session_ends_a_month_after_it_was_last_used(engine: Engine) -> 
 async def test_signing_out_ends_the_session_once(engine: Engine) -> None:
     signed_in = await enter(engine)
     assert signed_in.refresh_token
-    actor = await actor_of_token(engine.app, signed_in.refresh_token, None)
+    actor = await actor_of_token(engine.app, signed_in.refresh_token.reveal(), nobody())
     for _ in range(2):
         await sign_out(engine.app, SignOut(actor=actor, at=engine.clock()))
     assert (await engine.one("sessions"))["ended_at"] is not None
@@ -164,7 +150,7 @@ async def test_an_address_belongs_to_one_person(engine: Engine) -> None:
         return CreateUser(
             actor=actor_to_be(Role.USER),
             email=email,
-            password=password,
+            password=Secret(password),
             role=Role.USER,
             at=engine.clock(),
         )

@@ -6,14 +6,17 @@ import { signIn, signOut } from "../../gateway/pages/session.js";
 export function Account({ who, suggested, onChange }) {
   const [refusal, setRefusal] = useState(null);
   const [busy, setBusy] = useState(false);
+  const [wantsCode, setWantsCode] = useState(false);
 
   async function attempt(change) {
     setBusy(true);
     setRefusal(null);
     try {
       onChange(await change());
+      setWantsCode(false);
     } catch (error) {
       setRefusal(error.message);
+      setWantsCode(error.wantsCode === true);
     } finally {
       setBusy(false);
     }
@@ -22,7 +25,9 @@ export function Account({ who, suggested, onChange }) {
   function enter(event) {
     event.preventDefault();
     const given = new FormData(event.target);
-    attempt(() => signIn(given.get("email"), given.get("password")));
+    const { code } = event.target.elements;
+    if (code) code.value = ""; // good once
+    attempt(() => signIn(given.get("email"), given.get("password"), given.get("code")));
   }
 
   async function leave() {
@@ -44,6 +49,12 @@ export function Account({ who, suggested, onChange }) {
             Password
             <input name="password" type="password" autoComplete="current-password" required />
           </label>
+          {wantsCode && (
+            <label>
+              Code
+              <input name="code" autoComplete="one-time-code" autoCapitalize="none" spellCheck="false" autoFocus />
+            </label>
+          )}
           <button disabled={busy}>Sign in</button>
         </form>
       ) : (
