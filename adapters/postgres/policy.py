@@ -1,20 +1,24 @@
-"""Casbin's rules, as the owner of the database keeps them; the same for all users."""
+"""The policy, as the owner of the database keeps it; the same for all users."""
 
 from collections.abc import Sequence
 from typing import Any
 
 from adapters.postgres.pool import Connection, Pool, first_words
 
-RULES = "SELECT role, object, action FROM casbin_rules ORDER BY role, object, action"
+POLICY_CHANGED = "dashtam_policy_changed"  # said by triggers of both tables, as a change commits
+POLICY = """
+SELECT ARRAY['p', role, object, action] AS line FROM casbin_rules
+UNION ALL SELECT ARRAY['g', role, inherits] FROM casbin_roles
+ORDER BY line"""
 
 
-async def policy_rules(pool: Pool) -> list[tuple[str, str, str]]:
-    """Role, object type and action of each. Raises Unavailable while the database is away."""
+async def policy_lines(pool: Pool) -> list[tuple[str, ...]]:
+    """As Casbin writes them. Raises Unavailable while the database is away."""
 
     async def say(connection: Connection) -> Sequence[Any]:
-        rows: Sequence[Any] = await connection.fetch(RULES)
+        rows: Sequence[Any] = await connection.fetch(POLICY)
         return rows
 
     connection, rows = await first_words(pool, say)
     await pool.release(connection)
-    return [(row["role"], row["object"], row["action"]) for row in rows]
+    return [tuple(row["line"]) for row in rows]

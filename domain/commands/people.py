@@ -1,20 +1,26 @@
-"""People, as whoever runs the gateway makes them."""
+"""People, as whoever runs the gateway makes them, and their roles."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from datetime import datetime
 
+from domain.commands.mailing import notify
+from domain.errors import Conflict
 from domain.handling import command
 from domain.identity import (
     Actor,
+    Permission,
     Role,
     User,
     UserId,
     new_id,
     normal_email,
-    strong_password,
 )
+from domain.mail import Template
 from domain.money import Currency
+from domain.passwords import new_password
 from domain.ports import App
+from domain.secret import Secret
+from domain.storage.work import Work
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,7 +29,7 @@ class CreateUser:
 
     actor: Actor
     email: str
-    password: str = field(repr=False)
+    password: Secret
     role: Role
     at: datetime
 
@@ -41,7 +47,8 @@ async def create_user(app: App, cmd: CreateUser) -> User:
         Conflict: the address is taken.
     """
     email = normal_email(cmd.email)
-    strong_password(cmd.password, email=email, field=("input", "password"))
+    password = cmd.password.reveal()
+    new_password(password, email=email, common=app.common_passwords, field=("input", "password"))
     user = User(
         id=cmd.actor.user_id,
         email=email,
@@ -51,7 +58,61 @@ async def create_user(app: App, cmd: CreateUser) -> User:
         base_currency=Currency("USD"),
         time_zone="UTC",
     )
-    hashed = await app.passwords.hash(cmd.password)
+    hashed = await app.passwords.hash(password)
     async with app.begin(cmd) as work:
         await work.users.add(user, hashed)
     return user
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SetRole:
+    """`user_id` is whose role it is, in whose identity it is written."""
+
+    actor: Actor
+    user_id: UserId
+    role: Role
+    at: datetime
+
+
+@command("role.set", permits=Permission.ADMINISTER)
+async def set_role(app: App, cmd: SetRole) -> None:
+    """Give somebody a role. It counts at once, in every process and open socket.
+
+    Raises:
+        NotFound: no such user.
+        Conflict: they are the last administrator.
+    """
+    async with app.begin(cmd) as work:
+        await _give(app, work, cmd.role, cmd.at)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GrantRole:
+    """`actor` is of the user who gets the role."""
+
+    actor: Actor
+    role: Role
+    at: datetime
+
+
+@command("role.grant", permits=None)
+async def grant_role(app: App, cmd: GrantRole) -> None:
+    """The same by the operator, from the shell. Raises NotFound, Conflict."""
+    async with app.begin(cmd) as work:
+        await _give(app, work, cmd.role, cmd.at)
+
+
+async def another_administrates(work: Work, user: User) -> None:
+    """Raises Conflict for the last administrator."""
+    if user.role is Role.ADMIN and await work.users.is_last_administrator():
+        raise Conflict("the last administrator stays one: make another one first")
+
+
+async def _give(app: App, work: Work, role: Role, at: datetime) -> None:
+    user = await work.users.get(lock=True)
+    app.explain(f"{user.role.value} to {role.value}")
+    if user.role is role:
+        return
+    await another_administrates(work, user)
+    await work.users.save(replace(user, role=role))
+    notify(work, user, Template.ROLE_CHANGED, at=at, role=role.value)
