@@ -15,6 +15,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from gateway.complaints import complaints
+
 PREFIX = "DASHTAM_"
 # Read by the tests and tools of a checkout, not by the gateway.
 NOT_OURS = re.compile(r"DASHTAM_(TEST_\w+|WITHOUT_(NODE|BROWSER))")
@@ -132,6 +134,14 @@ def _network(text: str) -> Network:
         raise ValueError("addresses or networks such as 10.0.0.0/8, separated by commas") from None
 
 
+def _folder(text: str) -> Path:
+    if re.match(r"\w[\w+.-]*://", text):
+        raise ValueError(
+            "a folder: nothing here speaks to an object store, but one can be mounted as a folder"
+        )
+    return Path(text)
+
+
 def _host(text: str) -> str:
     if not re.fullmatch(r"(\*\.)?[\w-]+(\.[\w-]+)*(:\d+)?", text, re.ASCII):
         raise ValueError("host names such as bridge.simplefin.org or *.simplefin.org")
@@ -214,7 +224,7 @@ class Settings:
     keyring: Path | None = _of(Path)
     providers: tuple[str, ...] = _of(_list_of(_one_of(PROVIDERS)), PROVIDERS[1:], develop=PROVIDERS)
     rates_url: str | None = _of(_url("https", "http", example="https://rates.example.com/daily"))
-    audit_checkpoints: str | None = _of(str)
+    audit_checkpoints: Path | None = _of(_folder)  # else in the data directory
     documents: Documents = _of(_member(Documents), Documents.TRUSTED, develop=Documents.OPEN)
     http_profile: HttpProfile = _of(_member(HttpProfile), HttpProfile.DEFAULT)
     graphiql: bool = _of(_switch, False, develop=True)
@@ -257,12 +267,18 @@ class Settings:
         if "limits" not in known:
             values["limits"] = Limits(**_read(Limits, PREFIX + "LIMIT_", given, Mode.PRODUCTION))
         settings = _complete(cls(**values))
-        _check(settings)
+        for complaint in complaints(settings):
+            raise SettingsError(complaint)
         return settings
 
     @property
     def is_development(self) -> bool:
         return self.mode is Mode.DEVELOPMENT
+
+    @property
+    def checkpoints(self) -> Path:
+        """Where checkpoints of the audit log are."""
+        return self.audit_checkpoints or self.data_dir / "audit"
 
 
 def _complete(s: Settings) -> Settings:
@@ -298,58 +314,3 @@ def _refuse_unknown(given: Mapping[str, str]) -> None:
         if name not in known and not NOT_OURS.fullmatch(name):
             nearest = difflib.get_close_matches(name, known, n=1, cutoff=0)[0]
             raise SettingsError(f"{name} is not a setting: the nearest is {nearest}.")
-
-
-def _check(settings: Settings) -> None:
-    if settings.ops_port == settings.port:
-        raise SettingsError(
-            "DASHTAM_OPS_PORT is the gateway's own port: give it another, such as 9100."
-        )
-    for complaint in _development(settings) if settings.is_development else _production(settings):
-        raise SettingsError(complaint)
-
-
-def _development(s: Settings) -> Iterable[str]:
-    if not _is_loopback(s.host):
-        yield "Development listens on 127.0.0.1 only: unset DASHTAM_HOST."
-    for name, url in _bases(s):
-        if not _is_loopback(urlsplit(url).hostname) and urlsplit(url).scheme != "https":
-            yield f"{name} must be https, or on this machine."
-
-
-def _production(s: Settings) -> Iterable[str]:
-    if s.database_url is None:
-        yield "Production needs a database: set DASHTAM_DATABASE_URL, or use `dashtam up`."
-    if s.keyring is None:
-        yield "Production needs its own keys: set DASHTAM_KEYRING to the file that holds them."
-    if s.debug:
-        yield "Production shows no debug output: unset DASHTAM_DEBUG."
-    if urlsplit(s.public_url).scheme != "https" and not _is_loopback(
-        urlsplit(s.public_url).hostname
-    ):
-        yield "DASHTAM_PUBLIC_URL must be https in production: give the address that clients use."
-    if s.argon2.memory_kib * s.argon2.iterations < 7_168 * 5:  # OWASP's equal: m=7168, t=5
-        yield f"DASHTAM_ARGON2 is too cheap for production: give {Argon2()} or more."
-    for name, url in _bases(s):
-        if urlsplit(url).scheme != "https" or not _is_public(urlsplit(url).hostname):
-            yield f"{name} must be https and public in production."
-
-
-def _bases(s: Settings) -> list[tuple[str, str]]:
-    urls = (s.schwab_base_url, s.alpaca_base_url, s.plaid_base_url, s.rates_url)
-    names = ("SCHWAB_BASE_URL", "ALPACA_BASE_URL", "PLAID_BASE_URL", "RATES_URL")
-    return [(PREFIX + name, url) for name, url in zip(names, urls, strict=True) if url]
-
-
-def _is_loopback(host: str | None) -> bool:
-    try:
-        return host == "localhost" or ipaddress.ip_address(host or "").is_loopback
-    except ValueError:
-        return False
-
-
-def _is_public(host: str | None) -> bool:
-    try:
-        return ipaddress.ip_address(host or "").is_global
-    except ValueError:  # a name; where it leads is checked when it is dialled
-        return bool(host) and host != "localhost" and not str(host).endswith(".localhost")

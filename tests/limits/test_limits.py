@@ -13,6 +13,7 @@ from domain.ports import Limit, Limits
 
 SLOW = Limit(name="slow", burst=5, per_seconds=500)  # a unit in 100 s: none comes back in a test
 FAST = Limit(name="fast", burst=50, per_seconds=1)
+OWED = Limit(name="owed", burst=5, per_seconds=500, debt=5)
 
 
 @pytest.fixture(params=["memory", "redis"])
@@ -118,3 +119,48 @@ async def test_a_minutes_points_are_exact(limits: Limits) -> None:
     second = await limits.take("ada", points, 40_000)
     assert 10_000 <= second.remaining < 20_000
     assert not (await limits.take("ada", points, 50_000)).allowed
+
+
+async def test_it_says_when_there_is_one_more(limits: Limits) -> None:
+    assert (await limits.take("ada", SLOW, 0)).next_s == 0  # there cannot be
+    for taken in (1, 3, 1):
+        verdict = await limits.take("ada", SLOW, taken)
+        assert 95 < verdict.next_s <= 100
+    refused = await limits.take("ada", SLOW)
+    assert 0 <= refused.retry_after_s - refused.next_s < 1
+
+
+async def test_what_it_came_to_in_the_end_is_owed_and_waited_for(limits: Limits) -> None:
+    await limits.take("ada", OWED, 3)
+    await limits.settle("ada", OWED, 4)
+
+    refused = await limits.take("ada", OWED)
+    assert (refused.allowed, refused.remaining) == (False, 0)
+    assert 295 < refused.retry_after_s <= 300  # two that are owed, and one
+    assert 295 < refused.next_s <= 300
+    assert not (await limits.take("ada", OWED, 0)).allowed
+
+
+async def test_no_more_than_its_debt_is_owed(limits: Limits) -> None:
+    await limits.settle("ada", OWED, 1_000_000)
+    assert 995 < (await limits.take("ada", OWED)).reset_s <= 1_000
+
+    await limits.settle("bob", SLOW, 1_000_000)
+    assert 495 < (await limits.take("bob", SLOW)).reset_s <= 500
+
+
+async def test_what_was_not_used_is_given_back_and_no_more(limits: Limits) -> None:
+    await limits.take("ada", SLOW, 4)
+    await limits.settle("ada", SLOW, -2)
+    assert (await limits.take("ada", SLOW, 0)).remaining == 3
+
+    await limits.settle("ada", SLOW, -100)
+    assert (await limits.take("ada", SLOW, 5)).allowed
+    assert not (await limits.take("ada", SLOW)).allowed
+
+
+async def test_settling_from_many_tasks_loses_nothing(limits: Limits) -> None:
+    roomy = Limit(name="roomy", burst=1_000, per_seconds=100_000)
+    await limits.take("ada", roomy, 500)
+    await asyncio.gather(*(limits.settle("ada", roomy, n) for n in [3] * 50 + [-1] * 50))
+    assert (await limits.take("ada", roomy, 0)).remaining == 400

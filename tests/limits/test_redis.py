@@ -72,7 +72,7 @@ async def test_too_fine_a_limit_is_refused_rather_than_kept_wrongly(redis: Redis
 async def test_without_redis_the_limiter_is_down(tmp_path: Path) -> None:
     async with Redis(unix_socket_path=str(tmp_path / "nobody.sock")) as nobody:
         with pytest.raises(LimiterDown) as caught:
-            await RedisLimits(nobody).take("ada", LIMIT)
+            await RedisLimits(nobody, timeout_s=0.1).take("ada", LIMIT)
     assert isinstance(caught.value, Unavailable)
 
 
@@ -92,19 +92,19 @@ async def silent_port() -> AsyncIterator[int]:
     await server.wait_closed()
 
 
-async def test_a_redis_that_hangs_is_down_in_a_quarter_of_a_second(silent_port: int) -> None:
+async def test_a_redis_that_hangs_is_down_once_the_time_is_over(silent_port: int) -> None:
     async with Redis(port=silent_port) as hanging:
         start = time.monotonic()
         with pytest.raises(LimiterDown):
-            await RedisLimits(hanging).take("ada", LIMIT)
-        assert 0.2 < time.monotonic() - start < 2
+            await RedisLimits(hanging, timeout_s=0.1).take("ada", LIMIT)
+        assert 0.1 <= time.monotonic() - start < 1
 
 
 async def test_a_redis_that_hung_serves_again_when_it_answers(redis: Redis) -> None:
-    limits = RedisLimits(redis)
-    await redis.client_pause(600)
+    limits = RedisLimits(redis, timeout_s=0.1)
+    await redis.client_pause(200)
     with pytest.raises(LimiterDown):
         await limits.take("ada", LIMIT)
-    await asyncio.sleep(0.6)
+    await asyncio.sleep(0.2)
     verdict = await limits.take("bob", LIMIT, 5)
     assert (verdict.allowed, verdict.remaining) == (True, 0)

@@ -8,7 +8,7 @@ from gateway.settings import Limits, Settings
 from tests.containers.compose import EXAMPLE, commented, example
 
 LEAST = {
-    "DASHTAM_DATABASE_URL": "postgresql://dashtam_app:secret@host/dashtam",
+    "DASHTAM_DATABASE_URL": "postgresql://dashtam_app:hunter2@host/dashtam",
     "DASHTAM_KEYRING": "/keys/keyring.json",
 }
 
