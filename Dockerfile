@@ -44,8 +44,8 @@ LABEL org.opencontainers.image.title="Dashtam" \
       org.opencontainers.image.description="A self-hosted GraphQL gateway for a person's money" \
       org.opencontainers.image.licenses="MIT"
 COPY --from=packages /opt/dashtam /opt/dashtam
-# A named volume mounted on /keys takes its owner from here.
-RUN install -d -o 10001 -g 10001 -m 0700 /keys
+# A named volume mounted on one of these takes its owner from here.
+RUN install -d -o 10001 -g 10001 -m 0700 /keys /checkpoints
 ENV PATH=/opt/dashtam/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin \
     PYTHONDONTWRITEBYTECODE=1 \
     PYTHONUNBUFFERED=1 \

@@ -103,6 +103,10 @@ class Conflict(DomainError):
 
 
 class RateLimited(DomainError):
+    """`key` is what was tried too often, after the limit's name and a colon; `burst` how often it
+    may be, in `per_seconds`. By them the audit log has the first refusal of each.
+    """
+
     codes = (ErrorCode.RATE_LIMITED, ErrorCode.SYNC_TOO_SOON)
 
     def __init__(
@@ -110,11 +114,15 @@ class RateLimited(DomainError):
         message: str,
         *,
         retry_after_s: int,
+        key: str | None = None,
+        burst: int = 0,
+        per_seconds: int = 0,
         field: Field = None,
         code: ErrorCode | None = None,
     ) -> None:
         super().__init__(message, field=field, code=code)
         self.retry_after_s = retry_after_s
+        self.key, self.burst, self.per_seconds = key, burst, per_seconds
 
 
 class CredentialsRejected(DomainError):

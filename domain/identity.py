@@ -3,15 +3,16 @@
 import os
 import re
 import time
-from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
 from enum import Enum
 from functools import cache
 from typing import NewType, Self, TypeAlias, TypeVar
+from unicodedata import normalize
 from uuid import UUID
 from zoneinfo import ZoneInfo, available_timezones
 
-from domain.errors import ErrorCode, InvalidInput
+from domain.errors import InvalidInput
 from domain.money import Currency
 
 T = TypeVar("T")
@@ -29,12 +30,16 @@ Maybe: TypeAlias = T | Unset | None
 UserId = NewType("UserId", UUID)
 SessionId = NewType("SessionId", UUID)
 
-SESSION_LIFETIME = timedelta(days=30)
+SESSION_LIFETIME, ACCESS_LIFETIME = timedelta(days=30), timedelta(minutes=15)
 REFRESH_GRACE = timedelta(seconds=10)
-USE_NOTED_EVERY = timedelta(hours=1)
+USE_NOTED_EVERY, MOVE_NOTED_EVERY = timedelta(hours=1), timedelta(minutes=1)
+ROTATION_GRACE_S, ROTATION_GRACE_S_MAX = 300, 86_400
+NEVER, ALWAYS = datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)
 SESSION_LIMIT_MAX = 100
-PASSWORD_MIN, PASSWORD_MAX_BYTES = 12, 1024
-_EMAIL = re.compile(r"[^@\s\x00-\x1f\x7f]{1,64}@[^@\s\x00-\x1f\x7f.][^@\s\x00-\x1f\x7f]{0,252}")
+# RFC 5322's dot-atom before the @ and labels of a name behind it, with all of Unicode (RFC 6531);
+# no quotes, comments or lists, so that an address is one wherever it is written.
+_ATOM, _LABEL = r"[^\x00-\x20\x7f\"(),.:;<>@\[\\\]]+", r"[^\x00-,./:-@\[-`{-\x7f]+"
+_EMAIL = re.compile(rf"(?=.{{1,64}}@){_ATOM}(?:\.{_ATOM})*@{_LABEL}(?:\.{_LABEL})+")
 
 
 def new_id() -> UUID:
@@ -53,12 +58,21 @@ class Role(Enum):
 
 
 class Permission(Enum):
-    """Object type and action, as the policy is asked."""
+    """Object type and action, as the policy is asked.
 
+    All but the last two are about what is one's own; "session" is all of one's identity: sessions,
+    password, second factor, the account itself.
+    """
+
+    READ_SETTINGS = ("settings", "read")
     WRITE_SETTINGS = ("settings", "write")
+    READ_LINKS = ("link", "read")
     WRITE_LINKS = ("link", "write")
+    READ_DATA = ("data", "read")
     WRITE_DATA = ("data", "write")
+    READ_SESSIONS = ("session", "read")
     WRITE_SESSIONS = ("session", "write")
+    READ_ADMIN = ("admin", "read")
     ADMINISTER = ("admin", "write")
 
 
@@ -75,10 +89,23 @@ class User:
     totp_enabled: bool = False
     token_version: int = 0
     last_sign_in_at: datetime | None = None
+    password_changed_at: datetime | None = None
 
     @property
     def zone(self) -> ZoneInfo:
         return ZoneInfo(self.time_zone)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Person:
+    """A user, as far as an administrator sees one."""
+
+    id: UserId
+    email: str
+    email_verified: bool
+    role: Role
+    created_at: datetime
+    last_sign_in_at: datetime | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,6 +123,28 @@ class Actor:
 
 
 NOBODY = UserId(UUID(int=0))  # whose attempts the audit log keeps where no user is meant
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SecurityConfig:
+    """Which generation of tokens is good, for everybody.
+
+    Each rotation begins the next; what is of the one before stays good for `grace_seconds` more.
+    """
+
+    global_token_version: int = 0
+    grace_seconds: int = ROTATION_GRACE_S
+    last_rotated_at: datetime | None = None
+    last_rotation_reason: str | None = None
+
+    def until(self, generation: int) -> datetime:
+        """When what is of this generation is no longer good. One that is newer than we know was
+        begun meanwhile."""
+        if generation >= self.global_token_version:
+            return ALWAYS
+        if generation < self.global_token_version - 1 or self.last_rotated_at is None:
+            return NEVER
+        return self.last_rotated_at + timedelta(seconds=self.grace_seconds)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -129,43 +178,70 @@ class Session:
             expires_at=at + SESSION_LIFETIME,
         )
 
-    def used(self, *, at: datetime) -> Self:
-        """The session after a use, of which one an hour is noted; a cookie's life begins anew."""
-        if at - self.last_used_at < USE_NOTED_EVERY:
+    def stamped(self, *, token_version: int, config: SecurityConfig) -> Self:
+        """As what is issued now has to be."""
+        return replace(self, token_version=token_version, generation=config.global_token_version)
+
+    def used(self, *, at: datetime, ip: str | None) -> Self:
+        """The session after a use, of which one an hour is noted, and one a minute from another
+        address; a cookie's life begins anew."""
+        moved = ip is not None and ip != self.ip_address
+        if at - self.last_used_at < (MOVE_NOTED_EVERY if moved else USE_NOTED_EVERY):
             return self
-        expires_at = at + SESSION_LIFETIME if self.is_cookie else self.expires_at
-        return replace(self, last_used_at=at, expires_at=expires_at)
+        return replace(
+            self,
+            last_used_at=at,
+            expires_at=at + SESSION_LIFETIME if self.is_cookie else self.expires_at,
+            ip_address=ip if moved else self.ip_address,
+        )
 
     def is_live(self, at: datetime) -> bool:
         return self.ended_at is None and at < self.expires_at
 
+    def until(self, *, token_version: int, config: SecurityConfig) -> datetime:
+        """When it is over, where nobody ends it: by its age, or because a rotation overtook it.
+
+        `token_version` is the user's.
+        """
+        if self.ended_at is not None or self.token_version < token_version:
+            return NEVER
+        return min(self.expires_at, config.until(self.generation))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OwnSession:
+    """A session that goes on, as its owner sees it."""
+
+    id: SessionId
+    created_at: datetime
+    last_used_at: datetime
+    expires_at: datetime
+    device: str | None
+    location: str | None
+    ip_address: str | None
+    providers_accessed: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TotpSecret:
+    """What an authenticator app has too. `last_step` is the last one whose code was used."""
+
+    sealed: bytes = field(repr=False)
+    version: int
+    last_step: int | None = None
+
+
+def folded_email(said: str) -> str:
+    """Lower case, in NFC, without surrounding blanks; nothing of what is far too long for one."""
+    return normalize("NFC", said.strip().lower()) if len(said) <= 1_000 else ""
+
 
 def normal_email(said: str) -> str:
-    """Lower case, without surrounding blanks. Raises InvalidInput for what is no address."""
-    address = said.strip().lower()
-    if len(address) > 254 or not _EMAIL.fullmatch(address) or "." not in address.split("@")[1]:
+    """The address as it is looked up. Raises InvalidInput for what is none."""
+    address = folded_email(said)
+    if len(address) > 254 or not _EMAIL.fullmatch(address) or not address.isprintable():
         raise InvalidInput("that is not an e-mail address", field=("input", "email"))
     return address
-
-
-def strong_password(said: str, *, email: str, field: tuple[str, ...]) -> str:
-    """NIST 800-63B: length counts, composition does not; nothing that names its owner.
-
-    Raises:
-        InvalidInput: WEAK_PASSWORD, saying what is missing.
-    """
-    reason, own_name = None, email.partition("@")[0]
-    if len(said) < PASSWORD_MIN:
-        reason = f"a password has at least {PASSWORD_MIN} characters"
-    elif len(said.encode()) > PASSWORD_MAX_BYTES:
-        reason = f"a password has at most {PASSWORD_MAX_BYTES} bytes"
-    elif len(set(said)) < 5:
-        reason = "a password has at least five different characters"
-    elif len(own_name) > 3 and own_name in said.lower():
-        reason = "a password does not hold your own name"
-    if reason:
-        raise InvalidInput(reason, field=field, code=ErrorCode.WEAK_PASSWORD)
-    return said
 
 
 @cache

@@ -107,6 +107,14 @@ class Lease:
     fence: int
 
 
+@dataclass(frozen=True, slots=True)
+class SealedCredentials:
+    """`version` is never that of any others, of this link or another; 0 before that was counted."""
+
+    sealed: bytes = field(repr=False)
+    version: int
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Link:
     """A user's standing connection to one provider.

@@ -1,7 +1,15 @@
 """What the inside needs of the outside: the ports that tests replace, and App, their record."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from collections.abc import (
+    AsyncIterator,
+    Awaitable,
+    Callable,
+    Container,
+    Iterator,
+    Mapping,
+    Sequence,
+)
 from contextlib import (
     AbstractAsyncContextManager,
     AbstractContextManager,
@@ -11,38 +19,35 @@ from contextlib import (
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from decimal import Decimal
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 from uuid import UUID
 
-from domain.identity import Actor, Permission, Role, Session, SessionId, User, UserId
+from domain.audit import Attempt, AuditIntegrity, AuditOutcome, Command, about
+from domain.identity import (
+    Actor,
+    Permission,
+    Role,
+    SecurityConfig,
+    Session,
+    SessionId,
+    User,
+    UserId,
+)
 from domain.imports import Statement
 from domain.links import LinkId, ProviderInfo
+from domain.mail import Letter
+from domain.sealing import Bound
+from domain.secret import Secret
 from domain.storage.work import Work
 from domain.sync import Login, Page, PullRequest, QuarantinedRow, RunId
 
 
-class Command(Protocol):
-    @property
-    def actor(self) -> Actor: ...
-    @property
-    def at(self) -> datetime: ...
-
-
-@dataclass(slots=True)
-class Attempt:
-    """What the audit log says about one running command."""
-
-    action: str
-    actor: Actor
-    at: datetime
-    resource: str | None = None
-    unsure: bool = False  # the COMMIT of SUCCEEDED was sent, and is not answered
-    settled: bool = False  # SUCCEEDED is committed
-
-
 class Store(Protocol):
     def begin(self, actor: Actor, settles: Attempt | None) -> AbstractAsyncContextManager[Work]: ...
-    async def audit(self, attempt: Attempt, outcome: str, detail: str | None = None) -> None: ...
+    async def audit(
+        self, attempt: Attempt, outcome: AuditOutcome, detail: str | None = None
+    ) -> bool:
+        """Whether it was written: not where the attempt has an outcome by now."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,9 +58,22 @@ class KnownUser:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LiveSession:
+    """`token_version` is the user's by now, and `config` everybody's."""
+
     session: Session
     role: Role
     token_version: int
+    config: SecurityConfig = field(default_factory=SecurityConfig)
+
+    @property
+    def until(self) -> datetime:
+        """When it is over, where nobody ends it."""
+        return self.session.until(token_version=self.token_version, config=self.config)
+
+    def admits(self, *, version: int, generation: int, at: datetime) -> bool:
+        """Whether it goes on, and what was issued in it at these versions does."""
+        is_good = version >= self.token_version and at < self.config.until(generation)
+        return is_good and at < self.until
 
 
 class Doors(Protocol):
@@ -66,6 +84,20 @@ class Doors(Protocol):
         """By its cookie, or any refresh token that it ever had; ended ones too."""
 
     async def session_by_id(self, user_id: UserId, id: SessionId) -> LiveSession | None: ...
+    async def user_by_email_token(self, digest: bytes) -> tuple[UserId, Role] | None:
+        """By one that expired or was used, too."""
+
+    async def clear_email_tokens(self, before: datetime, limit: int) -> int:
+        """Delete those that expired before then; how many."""
+
+    async def forget_unverified(self, before: datetime, limit: int) -> int:
+        """Delete the accounts made before then whose address nobody confirmed, and to which no
+        token leads any more; how many."""
+
+    async def forget_sessions(self, limit: int) -> int:
+        """Delete what has been over for so long that nobody asks for it any more: at most `limit`
+        sessions, and of exchanged refresh tokens; of which there were more, how many."""
+
     async def due_links(self, at: datetime, limit: int) -> Sequence[tuple[UserId, LinkId]]: ...
     async def stalled_runs(self, before: datetime, limit: int) -> Sequence[tuple[UserId, RunId]]:
         """Queued or running, and not worked on since `before`."""
@@ -93,22 +125,76 @@ class Provider(Protocol):
         """Each of these rows that can be read by now, by its id."""
 
 
+@runtime_checkable
+class Revoking(Protocol):
+    """A provider that can be told to honour a login no more."""
+
+    async def revoke(self, credentials: Mapping[str, str], at: datetime) -> None:
+        """One that is not honoured already is no refusal.
+
+        Raises CredentialsRejected, ProviderUnavailable.
+        """
+
+
 ReadStatement = Callable[[bytes], Statement]  # raises UnreadableFile
+
+DeviceOf = Callable[[str | None], Awaitable[str | None]]
+"""What a person calls the client that says this of itself, such as "Chrome on macOS"."""
+PlaceOf = Callable[[str | None], str | None]
+"""Where an address is, as "City, CC" or "CC"; None where nobody can tell."""
+
+
+async def as_it_says(said: str | None) -> str | None:
+    return said
+
+
+def nowhere(_: str | None) -> str | None:
+    return None
+
+
+class Mail(Protocol):
+    async def send(self, letter: Letter) -> None:
+        """Raises Unavailable where it may be sent later, Undeliverable where it never will."""
 
 
 class Passwords(Protocol):
     async def hash(self, password: str) -> str: ...
-    async def verify(self, password: str, hashed: str | None) -> bool:
-        """With None it takes as long, and is false. Raises Unavailable where too many wait."""
+    async def verify(self, password: str, hashed: str | None, *, is_known: bool = False) -> bool:
+        """With None it takes as long, and is false. Raises Unavailable where too many wait; those
+        who are known by their device have places of their own.
+        """
+
+    def check(self, *, is_known: bool = False) -> None:
+        """Before anything is done for one more. Raises Unavailable where too many wait."""
 
     def needs_rehash(self, hashed: str) -> bool: ...
+
+
+class OneTimeCodes(Protocol):
+    """Of authenticator apps; a seed is what one of them is given."""
+
+    def new_seed(self) -> str: ...
+    def uri(self, seed: str, *, account: str) -> str:
+        """What an app reads from a QR code."""
+
+    def step(self, seed: str, code: str, at: datetime) -> int | None:
+        """Of which step of time around `at` it is the code; None where of none."""
+
+
+class Devices(Protocol):
+    """Those that have signed in before, by a value that each was given then."""
+
+    def known(self, said: str | None, user: User | None, at: datetime) -> bool:
+        """Not where it is another's, or from before what it takes to sign in was changed."""
+
+    def issue(self, user: User, at: datetime) -> Secret: ...
 
 
 class Tokens(Protocol):
     """Access tokens that carry their claims, and opaque secrets of which we keep a digest."""
 
     def issue(
-        self, *, user_id: UUID, session_id: UUID, role: str, version: int, now: datetime
+        self, *, user_id: UUID, session_id: UUID, version: int, generation: int, now: datetime
     ) -> str: ...
     def new_secret(self) -> str: ...
     def digest(self, secret: str) -> bytes: ...
@@ -121,11 +207,11 @@ class Unsealable(Exception):
 
 
 class Vault(Protocol):
-    def seal(self, plain: bytes, *, context: bytes) -> bytes: ...
-    def open(self, sealed: bytes, *, context: bytes) -> bytes:
+    def seal(self, plain: bytes, *, context: Bound) -> bytes: ...
+    def open(self, sealed: bytes, *, context: Bound) -> bytes:
         """Raises Unsealable."""
 
-    def fingerprint(self, text: str, *, context: bytes) -> str: ...
+    def fingerprint(self, text: str, *, context: Bound) -> str: ...
 
 
 class Policy(Protocol):
@@ -134,34 +220,72 @@ class Policy(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limit:
-    """`burst` units at once, refilled evenly within `per_seconds`."""
+    """`burst` units at once, refilled evenly within `per_seconds`.
+
+    `debt` is how many may be owed beyond that, of what is known only once it is done.
+    `shared_only`: nobody may pass while the limiter that all processes share is away; otherwise
+    each process then goes on with a share of its own.
+    """
 
     name: str
     burst: int
     per_seconds: int
+    debt: int = 0
+    shared_only: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verdict:
+    """`next_s` is when there is a unit more than `remaining`, 0 where there cannot be; `reset_s`
+    when all are there again.
+    """
+
     allowed: bool
     remaining: int
     retry_after_s: Decimal
+    next_s: Decimal
     reset_s: Decimal
 
 
 class Limits(Protocol):
     async def take(self, key: str, limit: Limit, cost: int = 1) -> Verdict:
-        """Raises Unavailable where nobody can tell."""
+        """Take `cost` units, or none of them; a cost of 0 only looks.
+
+        Raises Unavailable where nobody can tell.
+        """
+
+    async def settle(self, key: str, limit: Limit, units: int) -> None:
+        """It came to so many units more than were taken, or where negative to fewer: they are
+        taken even where they are not there, up to the limit's debt.
+
+        Raises Unavailable where nobody can tell.
+        """
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LimitSettings:
-    """How often each may be tried; `gateway.settings.Limits` has the settings."""
+    """How often each may be tried; `gateway.settings.Limits` has the settings.
 
-    sign_in_account: Limit = Limit(name="sign-in-account", burst=10, per_seconds=900)
-    sign_in_address: Limit = Limit(name="sign-in-address", burst=100, per_seconds=900)
+    Refreshing goes on without the shared limiter: nobody guesses a token of 256 bits, and within 15
+    minutes everybody would be signed out.
+    """
+
+    points: Limit = Limit(name="points", burst=100_000, per_seconds=60, debt=100_000)
+    sign_in_account: Limit = Limit(
+        name="sign-in-account", burst=10, per_seconds=900, shared_only=True
+    )
+    sign_in_device: Limit = Limit(
+        name="sign-in-device", burst=10, per_seconds=900, shared_only=True
+    )
+    sign_in_address: Limit = Limit(
+        name="sign-in-address", burst=100, per_seconds=900, shared_only=True
+    )
+    register: Limit = Limit(name="register", burst=10, per_seconds=3_600, shared_only=True)
+    verify: Limit = Limit(name="verify", burst=10, per_seconds=3_600, shared_only=True)
+    reset: Limit = Limit(name="reset", burst=10, per_seconds=3_600, shared_only=True)
+    reset_account: Limit = Limit(name="reset-account", burst=3, per_seconds=3_600, shared_only=True)
     refresh: Limit = Limit(name="refresh", burst=60, per_seconds=60)
-    connect: Limit = Limit(name="connect", burst=10, per_seconds=60)
+    connect: Limit = Limit(name="connect", burst=10, per_seconds=60, shared_only=True)
     sync: Limit = Limit(name="sync", burst=30, per_seconds=60)
 
 
@@ -219,6 +343,14 @@ def _unseen(_: object) -> None:
     pass
 
 
+Integrity = Callable[[], Awaitable[AuditIntegrity]]
+"""What was last found of the audit log. Raises Unavailable."""
+
+
+async def unwatched() -> AuditIntegrity:
+    return AuditIntegrity(intact=False, entries=0, first_broken_id=None)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class App:
     """The ports; `attempt` is set by `@command` for the handler that it calls."""
@@ -229,19 +361,33 @@ class App:
     providers: Mapping[str, Provider]
     vault: Vault
     passwords: Passwords
+    common_passwords: Container[str]  # in lower case
+    one_time_codes: OneTimeCodes
+    devices: Devices
     tokens: Tokens
     limits: Limits
     read_statement: ReadStatement
     now: Callable[[], datetime]
+    mail: Mail | None = None  # where there is no mail server
     movements: Movements = field(default_factory=Untold)
     limit_settings: LimitSettings = LimitSettings()
     session_limit: int = 10
+    device_of: DeviceOf = as_it_says
+    place_of: PlaceOf = nowhere
     observe: Observe = unobserved
+    integrity: Integrity = unwatched
     attempt: Attempt | None = field(default=None, compare=False)
 
     def begin(self, cmd: Command, *, last: bool = True) -> AbstractAsyncContextManager[Work]:
-        """A unit of work; the last one of a command carries its SUCCEEDED."""
-        return self.store.begin(cmd.actor, self.attempt if last else None)
+        """A unit of work, in the identity of whom the command is about; the last one of a command
+        carries its SUCCEEDED."""
+        whose = replace(cmd.actor, user_id=about(cmd))
+        return self.store.begin(whose, self.attempt if last else None)
+
+    def explain(self, why: str) -> None:
+        """Why it is done, for the audit log; no secret."""
+        if self.attempt is not None:
+            self.attempt.why = why
 
     def during(self, attempt: Attempt) -> "App":
         return replace(self, attempt=attempt)

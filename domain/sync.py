@@ -181,7 +181,7 @@ class PullRequest:
     `position` is where the last pull of this link ended, None to read everything.
     """
 
-    credentials: Mapping[str, str]
+    credentials: Mapping[str, str] = field(repr=False)
     scopes: frozenset[SyncScope]
     at: datetime
     since: date | None = None

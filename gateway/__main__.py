@@ -160,22 +160,53 @@ def user() -> None:
     """People and their roles."""
 
 
+role_choice = click.Choice(["ADMIN", "USER", "READONLY"], case_sensitive=False)
+
+
 @user.command("create")
 @click.argument("email")
-@click.option("--role", type=click.Choice(["USER", "ADMIN", "READONLY"]), default="USER")
+@click.option("--role", type=role_choice, default="USER", show_default=True)
 @data_dir_option
 @saying_why
 def user_create(email: str, role: str, data_dir: Path) -> None:
-    """Make a user. The password is asked for, or read from standard input."""
-    from gateway import shell  # noqa: PLC0415 - same
+    """Make a user: the first administrator with --role ADMIN.
+
+    The password is asked for, or read from standard input.
+    """
+    from gateway import people, shell  # noqa: PLC0415 - same
 
     if sys.stdin.isatty():
         password = click.prompt("Password", hide_input=True, confirmation_prompt=True)
     else:
         password = sys.stdin.readline().rstrip("\n")
     with shell.database(data_dir) as settings:
-        made = asyncio.run(shell.create(settings, email, password, role))
+        made = asyncio.run(people.create(settings, email, password, role))
     click.echo(f"{made.email} can sign in ({made.role.value})")
+
+
+@user.command("grant")
+@click.argument("email")
+@click.argument("role", type=role_choice)
+@data_dir_option
+@saying_why
+def user_grant(email: str, role: str, data_dir: Path) -> None:
+    """Give a user a role. It counts at once, while the gateway runs; the last ADMIN stays one."""
+    from gateway import people, shell  # noqa: PLC0415 - same
+
+    with shell.database(data_dir) as settings:
+        click.echo(asyncio.run(people.grant(settings, email, role)))
+
+
+@user.command("list")
+@click.option("--search", help="Only those with this in their address.")
+@data_dir_option
+@saying_why
+def user_list(search: str | None, data_dir: Path) -> None:
+    """Who there is: address, role, whether it is verified, since when, and the last sign-in."""
+    from gateway import people, shell  # noqa: PLC0415 - same
+
+    with shell.database(data_dir) as settings:
+        asyncio.run(people.show(settings, search, click.echo))
 
 
 @main.group()
@@ -196,6 +227,50 @@ def keys_create(file: Path) -> None:
     click.echo(f"{file} holds new keys: set DASHTAM_KEYRING to it")
 
 
+@keys.command("rotate")
+@click.option(
+    "--prune", is_flag=True, help="Make none: finish, and remove old ones that nothing needs."
+)
+@data_dir_option
+@saying_why
+def keys_rotate(data_dir: Path, *, prune: bool) -> None:
+    """Make new keys and bring all that is sealed under them, while everything runs.
+
+    What is cut off goes on when it is run again. Non-zero when something is not under the new key.
+    """
+    from gateway import keys, shell  # noqa: PLC0415 - same
+
+    with shell.database(data_dir) as settings:
+        whole = asyncio.run(keys.rotate(settings, prune=prune))
+    sys.exit(0 if whole else 1)
+
+
+@main.group()
+def audit() -> None:
+    """The record of who did what."""
+
+
+@audit.command("verify")
+@data_dir_option
+@saying_why
+def audit_verify(data_dir: Path) -> None:
+    """Look through the whole audit log. Non-zero, and the first bad row, when it was changed.
+
+    Every row's MAC, the chain of their hashes, and the signed checkpoints that are kept outside of
+    the database: rows that were edited, deleted, put in, moved or cut off are found.
+
+    So is a backup that was restored, if checkpoints were written after it was made. Then move
+    their files out of the folder, keep them, and start the worker again.
+    """
+    from gateway import shell  # noqa: PLC0415 - same
+    from gateway.audit.command import verify  # noqa: PLC0415 - same
+
+    with shell.database(data_dir) as settings:
+        said, intact = asyncio.run(verify(settings, lambda line: click.echo(line, err=True)))
+    click.echo(said)
+    sys.exit(0 if intact else 1)
+
+
 @main.group()
 def schema() -> None:
     """The GraphQL schema."""
@@ -207,6 +282,15 @@ def schema_print() -> None:
     from schema.schema import printed  # noqa: PLC0415 - same
 
     click.echo(printed(), nl=False)
+
+
+@schema.command("permissions")
+def schema_permissions() -> None:
+    """Print who may ask which of its root fields, in Markdown."""
+    from adapters.security.casbin_policy import CasbinPolicy, default_policy  # noqa: PLC0415 - same
+    from schema.permissions import printed  # noqa: PLC0415 - same
+
+    click.echo(printed(CasbinPolicy(default_policy()).allows), nl=False)
 
 
 @main.command()

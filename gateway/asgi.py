@@ -14,18 +14,20 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import HTTPConnection, Request
 from starlette.routing import Route, WebSocketRoute
 
-from adapters.postgres.fanout import SESSION_ENDED
+from adapters.postgres.fanout import SESSION_ENDED, TOKENS_ROTATED, USER_CHANGED
 from domain.commands.sessions import note_use
-from domain.identity import SessionId
+from domain.identity import Actor, Permission, SessionId, UserId
 from domain.queries.budget import Budget
-from gateway import demo, telemetry
-from gateway.auth import Admitted, Authenticator
+from gateway import demo, mailed_pages, telemetry
+from gateway.auth import DEVICE, Admitted, Authenticator
 from gateway.csrf import PREFLIGHT, CsrfRules
 from gateway.documents import Documents
 from gateway.graphiql import GraphiQL
 from gateway.graphql_http import GraphQLOverHttp
 from gateway.guard import Limits
 from gateway.health import Health
+from gateway.limits import Points
+from gateway.mail import say_where
 from gateway.operations import Operations
 from gateway.settings import Settings
 from gateway.tracing import Traced
@@ -37,7 +39,8 @@ from schema.errors import public
 from schema.identity import STANDS_ALONE
 from schema.schema import schema
 
-DEVICE_MAX = 200
+DEVICE_MAX = 512
+EXPOSED = ("x-request-id", "retry-after", "ratelimit", "ratelimit-policy")
 GARBAGE = 50_000  # objects: an answer makes thousands, all of which go with it
 
 
@@ -53,18 +56,25 @@ def create_app(settings: Settings, *, processes: int = 1) -> Starlette:
             try:
                 watched = telemetry.opened(settings, "gateway", processes=processes)
                 operators = await stack.enter_async_context(watched)
-                wired = await stack.enter_async_context(wire(settings))
+                wired = await stack.enter_async_context(wire(settings, processes=processes))
             except Exception as error:
                 app.state.failure = error
                 raise
+            say_where(wired.app.mail)
             authenticator = await stack.enter_async_context(_sessions(wired))
             app.state.health = operators.health = Health(wired.pool)
+            app.state.health.watched.append(wired.policy.warning)
+            app.state.health.asked.append(wired.sealing.warnings)
+            if wired.shared is not None:
+                app.state.health.watched.append(wired.shared.warning)
             app.router.routes.extend(app.state.health.routes())
             view = graphql_view(wired, authenticator)
+            stack.push_async_callback(view.operations.meter.close)
             sockets = sockets_view(wired, authenticator, view.operations)
             app.state.sockets = sockets.sockets
             app.router.routes.append(Route("/graphql", view))
             app.router.routes.append(WebSocketRoute("/graphql", sockets))
+            app.router.routes.extend(mailed_pages.routes())
             if settings.graphiql:
                 suggested = demo.EMAIL if settings.is_development else None
                 app.router.routes.extend(GraphiQL(suggested).routes())
@@ -81,8 +91,8 @@ def create_app(settings: Settings, *, processes: int = 1) -> Starlette:
                 allow_origins=list(settings.allowed_origins),
                 allow_credentials=True,
                 allow_methods=["GET", "POST"],
-                allow_headers=[*PREFLIGHT, "authorization", "content-type", "traceparent"],
-                expose_headers=["x-request-id", "retry-after"],
+                allow_headers=[*PREFLIGHT, "authorization", "content-type", "traceparent", DEVICE],
+                expose_headers=[*EXPOSED, DEVICE],
             ),
         ],
         lifespan=lifespan,
@@ -91,6 +101,7 @@ def create_app(settings: Settings, *, processes: int = 1) -> Starlette:
 
 def graphql_view(wired: Wired, authenticator: Authenticator) -> GraphQLOverHttp[Context]:
     settings, figures = wired.settings, wired.settings.limits
+    points = Points(wired.app.limits, wired.app.limit_settings.points)
     limits = Limits(
         tokens=figures.tokens,
         fields=figures.fields,
@@ -108,14 +119,16 @@ def graphql_view(wired: Wired, authenticator: Authenticator) -> GraphQLOverHttp[
             limits=limits,
             alone=STANDS_ALONE,
             hide_suggestions=not settings.is_development,
-            introspection=settings.is_development,
         ),
         open_context=_contexts(wired, authenticator),
         present=public,
         operations_max=figures.operations,
         csrf=CsrfRules(frozenset(settings.allowed_origins)),
         admit=authenticator.signed_in,
-        headers=lambda context: _cookies(context, authenticator),
+        introspection=lambda context: settings.is_development or _administers(context),
+        meter=points,
+        refused=lambda request, status: points.refused(authenticator.address(request), status),
+        headers=lambda context: [*_cookies(context, authenticator), *points.headers(context)],
     )
 
 
@@ -128,7 +141,7 @@ def sockets_view(
         websocket: HTTPConnection, admitted: Admitted | None, trace_id: str
     ) -> Context:
         context = _context(wired, authenticator, websocket, trace_id)
-        viewer = None if admitted is None else admitted.actor
+        viewer = None if admitted is None else _traced(admitted.actor, trace_id)
         return replace(context, viewer=viewer, cookies=False)
 
     view = GraphQLOverWs(
@@ -143,6 +156,7 @@ def sockets_view(
         limits=SocketLimits(sockets=settings.limits.sockets),
     )
     authenticator.ending.append(view.sockets.ended)
+    authenticator.changing.append(view.sockets.ask_again)
     return view
 
 
@@ -152,9 +166,19 @@ def _contexts(
     async def open_context(request: Request) -> Context:
         viewer = await authenticator.actor(request, root_fields=request.state.operation.root_fields)
         context = _context(wired, authenticator, request, request.state.trace_id)
-        return replace(context, viewer=viewer, set_cookie=authenticator.cookie_again(request))
+        return replace(
+            context,
+            viewer=_traced(viewer, request.state.trace_id),
+            by_cookie=viewer is not None and authenticator.came_by_cookie(request),
+            set_cookie=authenticator.cookie_again(request),
+        )
 
     return open_context
+
+
+def _traced(viewer: Actor | None, trace_id: str) -> Actor | None:
+    """So that the audit log can name the request."""
+    return None if viewer is None else replace(viewer, trace_id=trace_id)
 
 
 def _context(
@@ -172,8 +196,14 @@ def _context(
         client=ClientInfo(
             ip=authenticator.address(connection),
             device=device[:DEVICE_MAX] if device else None,
+            known_device=authenticator.device_of(connection),
         ),
     )
+
+
+def _administers(context: Context) -> bool:
+    viewer = context.viewer
+    return viewer is not None and context.app.policy.allows(viewer.role, Permission.READ_ADMIN)
 
 
 def _cookies(context: Context, authenticator: Authenticator) -> Iterator[tuple[str, str]]:
@@ -181,11 +211,13 @@ def _cookies(context: Context, authenticator: Authenticator) -> Iterator[tuple[s
         yield authenticator.clear_cookie()
     elif context.set_cookie is not None:
         yield authenticator.set_cookie(context.set_cookie)
+    if context.set_device is not None:
+        yield authenticator.known_device(context.set_device, cookie=context.set_cookie is not None)
 
 
 @asynccontextmanager
 async def _sessions(wired: Wired) -> AsyncIterator[Authenticator]:
-    """Who is asking; told by every process of the sessions that end."""
+    """Who is asking; told by every process of what ends a session, or changes whose it is."""
     settings = wired.settings
     authenticator = Authenticator(
         tokens=wired.tokens,
@@ -197,17 +229,27 @@ async def _sessions(wired: Wired) -> AsyncIterator[Authenticator]:
         trusted_proxies=settings.trusted_proxies,
     )
 
-    async def hear() -> None:
-        async with wired.endings.subscribe(SESSION_ENDED) as ended:
-            async for session_id in ended:
-                if session_id is None:
-                    authenticator.forget_all()
-                else:
-                    authenticator.forget(SessionId(UUID(session_id)))
+    told: dict[str, Callable[[str], None]] = {
+        SESSION_ENDED: lambda which: authenticator.forget(SessionId(UUID(which))),
+        USER_CHANGED: lambda whose: authenticator.forget_user(UserId(UUID(whose))),
+        TOKENS_ROTATED: lambda _: authenticator.forget_all(),
+    }
 
-    hearing = asyncio.create_task(hear())
+    async def hear(channel: str, tell: Callable[[str], None]) -> None:
+        async with wired.endings.subscribe(channel) as news:
+            async for said in news:
+                try:
+                    if said is None:
+                        authenticator.forget_all()
+                    else:
+                        tell(said)
+                except ValueError:  # no id: whoever reaches the database may say anything
+                    authenticator.forget_all()
+
+    hearing = [asyncio.create_task(hear(channel, tell)) for channel, tell in told.items()]
     try:
         yield authenticator
     finally:
-        hearing.cancel()
-        await asyncio.gather(hearing, *authenticator.noting, return_exceptions=True)
+        for task in hearing:
+            task.cancel()
+        await asyncio.gather(*hearing, *authenticator.noting, return_exceptions=True)

@@ -5,10 +5,11 @@ from typing import TYPE_CHECKING
 import asyncpg
 import structlog
 
-from domain.commands.people import CreateUser, actor_to_be, create_user
 from domain.commands.links import ConnectProvider, connect_provider
+from domain.commands.people import CreateUser, actor_to_be, create_user
 from domain.commands.running import Busy, LeaseLost, RunSync, run_sync
 from domain.identity import Actor, Role, UserId, new_id
+from domain.secret import Secret
 
 if TYPE_CHECKING:
     from gateway.wiring import Wired
@@ -58,10 +59,10 @@ async def prepare_demo(wired: "Wired") -> None:
     known = await app.doors.user_by_email(EMAIL)
     if known is None:
         cmd = CreateUser(
-            actor=actor_to_be(Role.USER),
+            actor=actor_to_be(Role.ADMIN),
             email=EMAIL,
-            password=PASSWORD,
-            role=Role.USER,
+            password=Secret(PASSWORD),
+            role=Role.ADMIN,  # so that a newcomer sees all there is
             at=app.now(),
         )
         user_id = (await create_user(app, cmd)).id

@@ -10,6 +10,7 @@ import click
 from gateway import demo
 from gateway.instance import Instance, ProcessesError
 from gateway.logs import configure
+from gateway.mail import FOLDER
 from gateway.migrate import MigrationError, is_current, migrate
 from gateway.processes import up
 from gateway.settings import Settings
@@ -30,8 +31,8 @@ def run(*, data_dir: Path, port: int, with_demo: bool) -> None:
             raise ProcessesError(str(error)) from None
 
     def ready(instance: Instance) -> None:
-        graphiql = Settings.read({**environ, **instance.environ()}).graphiql
-        click.echo(welcome(instance, with_demo=with_demo, with_graphiql=graphiql))
+        settings = Settings.read({**environ, **instance.environ()})
+        click.echo(welcome(instance, settings, with_demo=with_demo))
 
     up(data_dir=data_dir, port=port, before=before, ready=ready, say=click.echo, environ=environ)
 
@@ -72,11 +73,13 @@ async def _have_keys(settings: Settings) -> None:
     Keyring.load_or_create(ring)
 
 
-def welcome(instance: Instance, *, with_demo: bool, with_graphiql: bool) -> str:
+def welcome(instance: Instance, settings: Settings, *, with_demo: bool) -> str:
     url = f"{instance.url}/graphql"
     lines = [f"Dashtam answers at {url} ({instance.database}). Ctrl-C ends it."]
-    if with_graphiql:
+    if settings.graphiql:
         lines.append(f"In a browser, sign in and ask at {instance.url}/graphiql")
+    if settings.smtp_url is None:
+        lines.append(f"Mails are written to {settings.data_dir / FOLDER}")
     if not with_demo:
         return "\n".join([*lines, "Make a user with: ./dashtam user create you@example.com"])
     sign_in = (

@@ -1,6 +1,7 @@
 """One operation from document to result: done, late or abandoned, and always cleaned up after."""
 
 import asyncio
+import re
 from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine
 from contextlib import aclosing
 from dataclasses import dataclass
@@ -29,6 +30,8 @@ from gateway.parameters import Parameters
 
 COERCION_ERRORS_MAX = 5
 CLEANUP_S_MAX = 5.0
+QUOTED = re.compile(r"[.,;]? [Ff]ound: |(?<= value): ")
+QUOTED_ENUM = re.compile(r"^Value '.*'(?= does not exist in )", re.DOTALL)
 
 T = TypeVar("T")
 
@@ -111,10 +114,19 @@ class Engine:
             hide_suggestions=self.hide_suggestions,
         )
         if isinstance(built, list):
-            return built
+            return [unquoted(error) for error in built]
         executor = cast("PlainExecutor", built)
         executor.readers = {} if document.measured.directives else document.readers
         return executor
+
+
+def unquoted(error: GraphQLError) -> GraphQLError:
+    """Without what was given: of a password in a misspelled field graphql-core quotes it all."""
+    where, colon, why = error.message.partition(": ")
+    if not where.startswith("Variable "):
+        return error
+    why = QUOTED.split(QUOTED_ENUM.sub("the value", why), maxsplit=1)[0]
+    return GraphQLError(f"{where}{colon}{why}", error.nodes, extensions=error.extensions)
 
 
 async def _located(

@@ -24,6 +24,7 @@ from gateway.documents import Documents
 from gateway.execution import CLEANUP_S_MAX, Engine, OperationContext, attended
 from gateway.faults import Fault, overloaded
 from gateway.guard import Refused
+from gateway.limits import Meter, Unmetered
 from gateway.negotiation import LEGACY, RESPONSE, negotiate
 from gateway.operations import (
     OPERATIONS_MAX,
@@ -36,7 +37,7 @@ from gateway.operations import (
 )
 from gateway.parameters import Parameters, PersistedOnly
 from gateway.reading import FORM, admitted, asked
-from gateway.responses import answer, error, request_error
+from gateway.responses import answer, fault_error, request_error
 
 __all__ = ["CsrfRules", "Fault", "GraphQLOverHttp", "Operation", "OperationContext"]
 
@@ -51,6 +52,10 @@ C = TypeVar("C", bound=OperationContext)
 
 async def _anyone(_: Request) -> Hashable:
     return object()  # each of its own
+
+
+async def _no_limits(_: Request, __: int) -> Iterable[tuple[str, str]]:
+    return ()
 
 
 def _nothing(*_: Any) -> Any:
@@ -69,7 +74,9 @@ class GraphQLOverHttp(Generic[C]):
     has UPLOADS_EACH_MAX places. Both may raise `Fault`, and `Unavailable` like any resolver: the
     whole answer is then 503. `present` has the last word on each error of a field;
     errors of the request are written here. `headers` and `extensions` add to the answer of an
-    operation that ran. `introspection` decides for each viewer, where the documents allow it.
+    operation that ran, `refused` to that of a request, by its status, whose operation never did;
+    it may raise `Fault` 429, which is answered instead. `meter` is told of each that runs.
+    `introspection` decides for each viewer, where the documents allow it.
     """
 
     def __init__(
@@ -89,6 +96,8 @@ class GraphQLOverHttp(Generic[C]):
         csrf: CsrfRules | None = None,
         admit: Callable[[Request], Awaitable[Hashable]] = _anyone,
         introspection: Callable[[C], bool] = _always,
+        meter: Meter[C] | None = None,
+        refused: Callable[[Request, int], Awaitable[Iterable[tuple[str, str]]]] = _no_limits,
         headers: Callable[[C], Iterable[tuple[str, str]]] = _nothing,
         extensions: Callable[[C], dict[str, Any]] = _nothing,
     ) -> None:
@@ -99,7 +108,9 @@ class GraphQLOverHttp(Generic[C]):
             present=present,
             places=Places(operations_max),
             introspection=introspection,
+            meter=meter or Unmetered(),
         )
+        self._refused = refused
         self._deadline_s, self._cleanup_s = deadline_s, cleanup_s
         self._csrf, self._admit = csrf or CsrfRules(), admit
         self._body_max = documents.limits.body if body_max is None else body_max
@@ -127,19 +138,33 @@ class GraphQLOverHttp(Generic[C]):
             return await self._operate(request, body, media)
         except (Fault, Unavailable) as error_:
             fault = error_ if isinstance(error_, Fault) else _away(error_)
-            errors = [error(fault.message, fault.code, trace_id)]
-            headers = [*fault.headers.items()]
-            if fault.status == 408 or not await body.drain():
-                headers.append(("connection", "close"))
-            return answer(media or LEGACY, fault.status, {"errors": errors}, headers)
+            return await self._faulted(request, body, media or LEGACY, fault)
         except Refused as refused:
+            try:
+                limits = await self._refused(request, 400)
+            except Fault as limited:
+                return await self._faulted(request, body, media or LEGACY, limited)
             errors = [request_error(e, refused.code, trace_id) for e in refused.errors]
             ok = media == LEGACY and refused.code != "BAD_USER_INPUT"
-            return answer(media or LEGACY, 200 if ok else 400, {"errors": errors})
+            return answer(media or LEGACY, 200 if ok else 400, {"errors": errors}, limits)
         except ClientDisconnect:
             raise
         except Exception as found:  # noqa: BLE001 - `bug` logs it
             return answer(media or LEGACY, 500, {"errors": [bug(found, trace_id)]})
+
+    async def _faulted(self, request: Request, body: Body, media: str, fault: Fault) -> Response:
+        """Raises: ClientDisconnect."""
+        limits: Iterable[tuple[str, str]] = ()
+        if "ratelimit" not in fault.headers:
+            try:
+                limits = await self._refused(request, fault.status)
+            except Fault as limited:
+                fault = limited
+        headers = [*fault.headers.items(), *limits]
+        if fault.status == 408 or not await body.drain():
+            headers.append(("connection", "close"))
+        errors = [fault_error(fault, request.state.trace_id)]
+        return answer(media, fault.status, {"errors": errors}, headers)
 
     async def _operate(self, request: Request, body: Body, media: str | None) -> Response:
         if media is None:
@@ -224,7 +249,8 @@ class GraphQLOverHttp(Generic[C]):
     def _result(self, media: str, result: ExecutionResult, context: C) -> Response:
         """Raises: Unavailable, where any field failed of it: half a snapshot is no answer."""
         if (said := self.operations.never_ran(result, context.trace_id)) is not None:
-            return answer(media, 200 if media == LEGACY else 400, {"errors": said})
+            status = 200 if media == LEGACY else 400
+            return answer(media, status, {"errors": said}, self._headers(context))
         reply = self.operations.reply(result, context.trace_id)
         if extensions := self._extensions(context):
             reply["extensions"] = extensions

@@ -1,5 +1,6 @@
 """Whether this process lives, and whether it may receive traffic."""
 
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 
 import asyncpg
@@ -16,11 +17,18 @@ REVISION = "SELECT version_num FROM alembic_version"
 
 @dataclass(slots=True)
 class Health:
-    """`draining` turns /readyz red before the process stops to listen."""
+    """`draining` turns /readyz red before the process stops to listen. Each of `watched` says what
+    is wrong and can wait, or None; each of `asked` looks for it, and raises Unavailable where it
+    cannot."""
 
     pool: asyncpg.Pool
-    warnings: list[str] = field(default_factory=list)
+    watched: list[Callable[[], str | None]] = field(default_factory=list)
     draining: bool = False
+    asked: list[Callable[[], Awaitable[Sequence[str]]]] = field(default_factory=list)
+
+    @property
+    def warnings(self) -> list[str]:
+        return [said for watch in self.watched if (said := watch()) is not None]
 
     async def problem(self) -> str | None:
         """Why no traffic may come, or None."""
@@ -41,9 +49,14 @@ class Health:
         return [Route("/healthz", alive), Route("/readyz", self.ready)]
 
     async def ready(self, _: Request) -> Response:
-        problem = await self.problem()
+        problem, warnings = await self.problem(), self.warnings
         if problem is None:
-            return JSONResponse({"status": "ready", "warnings": self.warnings})
+            try:
+                warnings += [said for ask in self.asked for said in await ask()]
+            except Unavailable as error:
+                problem = str(error)
+        if problem is None:
+            return JSONResponse({"status": "ready", "warnings": warnings})
         return JSONResponse(
             {"status": "not ready", "reason": problem}, 503, headers={"retry-after": "1"}
         )

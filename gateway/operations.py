@@ -14,6 +14,7 @@ from gateway.documents import Document, Documents, introspection_is_off
 from gateway.execution import Engine, OperationContext
 from gateway.faults import overloaded
 from gateway.guard import Refused
+from gateway.limits import Meter, Unmetered
 from gateway.parameters import Parameters
 from gateway.responses import error, request_error
 
@@ -61,7 +62,7 @@ class Places:
 class Operations(Generic[C]):
     """`present` has the last word on each error of a field; `places` are those of queries and
     mutations of every transport together. `introspection` decides for each viewer, where the
-    documents allow it.
+    documents allow it. `meter` is told of what runs.
     """
 
     documents: Documents
@@ -69,6 +70,7 @@ class Operations(Generic[C]):
     present: Callable[[GraphQLError, str], dict[str, Any]]
     places: Places
     introspection: Callable[[C], bool]
+    meter: Meter[C] = Unmetered()  # noqa: RUF009 - it holds nothing
 
     async def chosen(self, asked: Parameters) -> Operation:
         """Raises: Refused."""
@@ -84,15 +86,21 @@ class Operations(Generic[C]):
         return Operation(document, asked, node.operation, root_fields)
 
     async def run(self, operation: Operation, context: C, *, event: Any = None) -> ExecutionResult:
-        """A query or mutation, or one event of a subscription. Raises: Refused."""
+        """A query or mutation, or one event of a subscription. Raises: Refused, Fault 429."""
         self._check_introspection(operation, context)
-        return await self.engine.run(operation.document, operation.asked, context, event)
+        if event is None:
+            await self.meter.begin(context)
+        try:
+            return await self.engine.run(operation.document, operation.asked, context, event)
+        finally:
+            self.meter.end(context)
 
     async def subscribe(
         self, operation: Operation, context: C
     ) -> AsyncGenerator[Any, None] | ExecutionResult:
-        """The events, or why there are none. Raises: Refused."""
+        """The events, or why there are none. Raises: Refused, Fault 429."""
         self._check_introspection(operation, context)
+        await self.meter.begin(context)
         return await self.engine.subscribe(operation.document, operation.asked, context)
 
     def never_ran(self, result: ExecutionResult, trace_id: str) -> list[dict[str, Any]] | None:

@@ -8,6 +8,7 @@ import msgspec
 from graphql import GraphQLError
 from starlette.responses import Response
 
+from gateway.faults import Fault
 from gateway.telemetry import count_error
 
 MESSAGE_MAX = 500  # characters: messages quote what the client wrote
@@ -37,10 +38,18 @@ def encode(body: dict[str, Any]) -> bytes:
         return json.dumps(body, separators=(",", ":"), allow_nan=False).encode()
 
 
-def error(message: str, code: str, trace_id: str, **extensions: str) -> dict[str, Any]:
+def error(message: str, code: str, trace_id: str, **extensions: str | int) -> dict[str, Any]:
     """An error of the request."""
     count_error(code)
     return {"message": message, "extensions": {"code": code, **extensions, "traceId": trace_id}}
+
+
+def fault_error(fault: Fault, trace_id: str) -> dict[str, Any]:
+    """With what a socket has no header for: when to come back to what was too often."""
+    if fault.status == 429:
+        wait = int(fault.headers["retry-after"])
+        return error(fault.message, fault.code, trace_id, retryAfterSeconds=wait)
+    return error(fault.message, fault.code, trace_id)
 
 
 def request_error(error_: GraphQLError, code: str, trace_id: str) -> dict[str, Any]:

@@ -10,12 +10,11 @@ from uuid import UUID
 
 from rich.console import Console
 
-from domain.commands.people import CreateUser, actor_to_be, create_user
 from domain.commands.imports import Imported, ImportStatement, import_statement
 from domain.commands.running import Busy, LeaseLost, RunSync, run_sync
 from domain.commands.sync import RequestSync, request_sync
 from domain.errors import DomainError, NotFound, UnreadableFile
-from domain.identity import Actor, Role, User, new_id
+from domain.identity import Actor, new_id
 from domain.imports import FILE_BYTES_MAX, ImportPreview
 from domain.links import LinkId
 from domain.money import Money
@@ -70,18 +69,6 @@ async def _person(settings: Settings, email: str) -> AsyncIterator[tuple[Wired, 
         if known is None:
             raise NotFound(f"there is no user {email}: make one with `dashtam user create`")
         yield wired, Actor(user_id=known.user.id, role=known.user.role)
-
-
-async def create(settings: Settings, email: str, password: str, role: str) -> User:
-    async with wire(settings) as wired:
-        cmd = CreateUser(
-            actor=actor_to_be(Role(role)),
-            email=email,
-            password=password,
-            role=Role(role),
-            at=wired.app.now(),
-        )
-        return await create_user(wired.app, cmd)
 
 
 # ── importing ───────────────────────────────────────────────────────────────

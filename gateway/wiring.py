@@ -3,39 +3,53 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import asyncpg
 
+from adapters.devices import device_of
+from adapters.geo import Places, PlacesError
 from adapters.memory.limits import MemoryLimits
 from adapters.ofx.statements import statement_of
 from adapters.postgres.connections import open_engine
 from adapters.postgres.doors import PostgresDoors
 from adapters.postgres.fanout import PostgresFanout
-from adapters.postgres.policy import policy_rules
+from adapters.postgres.policy import POLICY_CHANGED, policy_lines
 from adapters.postgres.pool import AWAY, open_pool
 from adapters.postgres.snapshot import Snapshot
 from adapters.postgres.store import PostgresStore
 from adapters.providers import providers
+from adapters.security.audit import AuditKeys
 from adapters.security.casbin_policy import CasbinPolicy
+from adapters.security.common_passwords import CommonPasswords
+from adapters.security.devices import SignedDevices
 from adapters.security.keyring import Keyring, KeyringError
+from adapters.security.keys import KeyringFile
+from adapters.security.one_time_codes import TotpCodes
 from adapters.security.passwords import Argon2Passwords
+from adapters.security.policy_watcher import PolicyWatcher
 from adapters.security.tokens import Tokens
 from adapters.security.vault import Vault
 from domain.identity import Actor
-from domain.ports import App, Fanout, Limit, Limits, LimitSettings, unobserved
+from domain.ports import App, Fanout, Limits, LimitSettings, PlaceOf, nowhere, unobserved
 from domain.storage.reads import Reads
 from gateway import telemetry
+from gateway.audit.watching import Sealing
+from gateway.mail import mail_of
 from gateway.movements import RunMovements
 from gateway.settings import Limits as LimitFigures
 from gateway.settings import Settings, SettingsError
+from gateway.shared_limits import SharedLimits
+from gateway.starting import check_nothing_of_development, check_role
 
 if TYPE_CHECKING:
     from redis.asyncio import Redis
+    from sqlalchemy.ext.asyncio import AsyncEngine
 
-QUARTER_HOUR_S = 900
 CLOSE_S_MAX = 5
 
 
@@ -56,14 +70,19 @@ class Wired:
     fanout: Fanout
     movements: RunMovements
     endings: Fanout
+    shared: SharedLimits | None  # where several processes share their limits
+    policy: PolicyWatcher
+    audit_keys: AuditKeys
+    sealing: Sealing
 
     def snapshot(self, actor: Actor) -> Reads:
         return Snapshot(self.pool, actor.user_id)
 
 
 @asynccontextmanager
-async def wire(settings: Settings) -> AsyncIterator[Wired]:
+async def wire(settings: Settings, *, processes: int = 1) -> AsyncIterator[Wired]:
     """Open every adapter; close them in the opposite order, even when opening one failed.
+    `processes` is how many gateways there are like this.
 
     Raises:
         SettingsError: no database, one without our tables, or no keys that can be read.
@@ -71,44 +90,51 @@ async def wire(settings: Settings) -> AsyncIterator[Wired]:
     """
     if settings.database_url is None or settings.keyring is None:
         raise SettingsError("There is no database: set DASHTAM_DATABASE_URL, or use `dashtam up`.")
-    keyring = _keyring(settings)
+    keys = _keys(settings, settings.keyring)
     async with AsyncExitStack() as stack:
-        engine = open_engine(settings.database_url, settings.db_write_pool)
-        stack.push_async_callback(engine.dispose)
-        pool = await open_pool(settings.database_url, settings.db_read_pool)
-        stack.push_async_callback(_close, pool)
-        if (watch := telemetry.current()) is not None:
-            watch.pools(pool, engine)
-        passwords = Argon2Passwords(
-            memory_kib=settings.argon2.memory_kib,
-            time_cost=settings.argon2.iterations,
-            parallelism=settings.argon2.parallelism,
-        )
-        stack.callback(passwords.close)
-        tokens = Tokens(keyring, issuer=settings.public_url, audience=settings.public_url)
-        rules = await _rules(pool)
+        watch = telemetry.current()
+        engine, pool = await _database(settings.database_url, settings, stack)
+        passwords = _passwords(settings, stack)
+        audit_keys = AuditKeys(keys.current())
+        sealing = Sealing(pool, audit_keys, settings)
+        tokens = Tokens(keys, issuer=settings.public_url, audience=settings.public_url)
+        if not settings.is_development:
+            await check_role(pool)
         redis = _redis(settings, stack)
+        shared = None if redis is None else await _shared(redis, processes, stack)
+        limits: Limits = shared or MemoryLimits()
         endings = PostgresFanout(pool, settings.database_url)
+        policy, watcher = await _policy(pool, endings)
         fanout = endings if redis is None else _redis_fanout(redis)
         movements = RunMovements(fanout)
         app = App(
-            store=PostgresStore(engine, moved=movements.moved),
+            store=PostgresStore(engine, mac=audit_keys.mac, moved=movements.moved),
             doors=PostgresDoors(pool),
-            policy=CasbinPolicy(rules),
+            policy=policy,
             providers=providers(statement_of, enabled=settings.providers),
-            vault=Vault(keyring),
+            vault=Vault(keys),
             passwords=passwords,
+            common_passwords=CommonPasswords(),
+            one_time_codes=TotpCodes(),
+            devices=SignedDevices(keys),
             tokens=tokens,
-            limits=_limits(redis) if watch is None else watch.limits(_limits(redis)),
+            limits=limits if watch is None else watch.limits(limits),
             read_statement=statement_of,
+            mail=mail_of(settings),
             now=lambda: datetime.now(UTC),
             movements=movements,
             limit_settings=limits_of(settings.limits),
             session_limit=settings.session_limit,
+            device_of=device_of,
+            place_of=nowhere if settings.geoip_db is None else _places(settings.geoip_db, stack),
             observe=unobserved if watch is None else watch.command,
+            integrity=sealing.integrity,
         )
-        hearing = [asyncio.create_task(fan.run()) for fan in {endings, fanout}]
-        hearing.append(asyncio.create_task(movements.run()))
+        if not settings.is_development:
+            await check_nothing_of_development(settings, app.doors, passwords)
+        runs = [movements.run, watcher.run, *(fan.run for fan in {endings, fanout})]
+        runs += [] if watch is None else [sealing.run]
+        hearing = [asyncio.create_task(run()) for run in runs]
         stack.push_async_callback(_end, hearing)
         stack.push_async_callback(movements.close)
         yield Wired(
@@ -119,37 +145,74 @@ async def wire(settings: Settings) -> AsyncIterator[Wired]:
             fanout=fanout,
             movements=movements,
             endings=endings,
+            shared=shared,
+            policy=watcher,
+            audit_keys=audit_keys,
+            sealing=sealing,
         )
 
 
 def limits_of(figures: LimitFigures) -> LimitSettings:
-    def limit(name: str, burst: int, per_seconds: int) -> Limit:
-        return Limit(name=name, burst=burst, per_seconds=per_seconds)
-
+    default = LimitSettings()
     return LimitSettings(
-        sign_in_account=limit("sign-in-account", figures.sign_in_account, QUARTER_HOUR_S),
-        sign_in_address=limit("sign-in-address", figures.sign_in_address, QUARTER_HOUR_S),
-        refresh=limit("refresh", figures.refresh, 60),
-        connect=limit("connect", figures.connect, 60),
-        sync=limit("sync", figures.sync, 60),
+        points=replace(default.points, burst=figures.points, debt=figures.points),
+        sign_in_account=replace(default.sign_in_account, burst=figures.sign_in_account),
+        sign_in_device=replace(default.sign_in_device, burst=figures.sign_in_account),
+        sign_in_address=replace(default.sign_in_address, burst=figures.sign_in_address),
+        register=replace(default.register, burst=figures.register),
+        verify=replace(default.verify, burst=figures.verify),
+        reset=replace(default.reset, burst=figures.reset),
+        refresh=replace(default.refresh, burst=figures.refresh),
+        connect=replace(default.connect, burst=figures.connect),
+        sync=replace(default.sync, burst=figures.sync),
     )
 
 
-def _keyring(settings: Settings) -> Keyring:
-    assert settings.keyring is not None  # noqa: S101 - checked by the caller
+def _keys(settings: Settings, path: Path) -> KeyringFile:
     try:
         if settings.is_development:
-            return Keyring.load_or_create(settings.keyring)
-        return Keyring.load(settings.keyring)
+            return KeyringFile(path, Keyring.load_or_create(path))
+        return KeyringFile(path, Keyring.load(path))
     except KeyringError as error:
         raise SettingsError(str(error)) from error
 
 
-async def _rules(pool: asyncpg.Pool) -> list[tuple[str, str, str]]:
+async def _database(
+    url: str, settings: Settings, stack: AsyncExitStack
+) -> "tuple[AsyncEngine, asyncpg.Pool]":
+    engine = open_engine(url, settings.db_write_pool)
+    stack.push_async_callback(engine.dispose)
+    pool = await open_pool(url, settings.db_read_pool)
+    stack.push_async_callback(_close, pool)
+    if (watch := telemetry.current()) is not None:
+        watch.pools(pool, engine)
+    return engine, pool
+
+
+def _passwords(settings: Settings, stack: AsyncExitStack) -> Argon2Passwords:
+    passwords = Argon2Passwords(
+        memory_kib=settings.argon2.memory_kib,
+        time_cost=settings.argon2.iterations,
+        parallelism=settings.argon2.parallelism,
+    )
+    stack.callback(passwords.close)
+    return passwords
+
+
+async def _policy(pool: asyncpg.Pool, news: Fanout) -> tuple[CasbinPolicy, PolicyWatcher]:
+    """As it is now, and who brings in what becomes of it."""
     try:
-        return await policy_rules(pool)
-    except asyncpg.UndefinedTableError:
-        raise SettingsError("The database has no tables yet: run `dashtam migrate`.") from None
+        policy = CasbinPolicy(await policy_lines(pool))
+    except asyncpg.UndefinedTableError as error:
+        lacks = "is of an older version" if "casbin_roles" in str(error) else "has no tables yet"
+        raise SettingsError(f"The database {lacks}: run `dashtam migrate`.") from None
+    except ValueError as error:
+        raise SettingsError(f"The policy in the database is malformed: {error}.") from None
+    watcher = PolicyWatcher(
+        news=lambda: news.subscribe(POLICY_CHANGED), read=partial(policy_lines, pool)
+    )
+    watcher.set_update_callback(policy.reload)
+    return policy, watcher
 
 
 def _redis(settings: Settings, stack: AsyncExitStack) -> "Redis | None":
@@ -157,18 +220,24 @@ def _redis(settings: Settings, stack: AsyncExitStack) -> "Redis | None":
     if settings.redis_url is None:
         return None
     from redis.asyncio import Redis  # noqa: PLC0415 - slow to import
+    from redis.asyncio.retry import Retry  # noqa: PLC0415 - same
+    from redis.backoff import NoBackoff  # noqa: PLC0415 - same
 
-    redis = Redis.from_url(settings.redis_url)
+    # A connection that has gone stale is tried anew at once; who waits longer says so themselves.
+    redis = Redis.from_url(settings.redis_url, retry=Retry(NoBackoff(), 1))
     stack.push_async_callback(redis.aclose)
     return redis
 
 
-def _limits(redis: "Redis | None") -> Limits:
-    if redis is None:
-        return MemoryLimits()
-    from adapters.redis.limits import RedisLimits  # noqa: PLC0415 - imports Redis too
+async def _shared(redis: "Redis", processes: int, stack: AsyncExitStack) -> SharedLimits:
+    """Raises SettingsError: Redis does not let us in."""
+    from adapters.redis.limits import RedisLimits, refuses  # noqa: PLC0415 - imports Redis too
 
-    return RedisLimits(redis)
+    limits = SharedLimits(RedisLimits(redis), processes=processes)
+    stack.push_async_callback(limits.close)
+    if (error := await limits.look()) is not None and refuses(error):
+        raise SettingsError("Redis refuses the user or password that DASHTAM_REDIS_URL gives.")
+    return limits
 
 
 def _redis_fanout(redis: "Redis") -> Fanout:
@@ -183,6 +252,15 @@ async def _end(tasks: list[asyncio.Task[None]]) -> None:
     for task in tasks:
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def _places(path: Path, stack: AsyncExitStack) -> PlaceOf:
+    try:
+        places = Places(path)
+    except PlacesError as error:
+        raise SettingsError(f"DASHTAM_GEOIP_DB {error}: give a GeoLite2 City file.") from error
+    stack.callback(places.close)
+    return places.place_of
 
 
 async def _close(pool: asyncpg.Pool) -> None:

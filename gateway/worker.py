@@ -20,7 +20,7 @@ from pgqueuer.adapters.persistence.qb import (
 )
 
 from adapters.postgres.jobs import SETTINGS as JOBS
-from adapters.postgres.jobs import waiting
+from adapters.postgres.jobs import forget_finished, waiting
 from adapters.postgres.pool import AWAY
 from adapters.postgres.relay import BATCH, relay
 from domain.commands.running import Busy, Interrupted, LeaseLost, RunSync, run_sync
@@ -29,11 +29,16 @@ from domain.errors import DomainError, Unavailable
 from domain.events import Event
 from domain.identity import Actor, Role, UserId
 from domain.links import LinkId
+from domain.mail import TOKEN_KEPT
 from domain.ports import RELAYED
 from domain.sync import LEASE, RunId
 from gateway import telemetry
+from gateway.audit.checkpoints import Checkpoints
+from gateway.audit.patrol import Patrol
+from gateway.audit.sealer import Sealer
 from gateway.chores import CHORES, Chore
 from gateway.health import Health
+from gateway.mail import say_where
 from gateway.settings import Settings
 from gateway.wiring import Wired, wire
 
@@ -44,8 +49,14 @@ AT_ONCE = 4  # syncs in one worker
 HEARTBEAT = timedelta(seconds=10)
 SCHEDULE_EVERY_S = 15.0
 RELAY_EVERY_S = 1.0
+SEAL_EVERY_S = 1.0
 DUE_MAX = 100
 RETRY = timedelta(seconds=5)
+RETRY_MAX = timedelta(minutes=15)
+CHORE_KEPT = timedelta(days=1)
+JOBS_KEPT = timedelta(days=7)  # what is noted of them, once they are done
+CLEAR_EVERY_S = 3_600.0
+CLEAR_MAX = 1_000
 
 
 class Worker:
@@ -55,6 +66,9 @@ class Worker:
         self._wired, self._app, self._pool = wired, wired.app, pool
         self._id = uuid4()
         self._stopping = asyncio.Event()
+        checkpoints = Checkpoints(wired.settings.checkpoints, wired.audit_keys)
+        self._sealer = Sealer(pool, wired.audit_keys, checkpoints, wired.app.now)
+        self._patrol = Patrol(wired.audit_keys, checkpoints, wired.app.now)
         driver = AsyncpgPoolDriver(pool)
         queries = Queries(
             driver,
@@ -78,6 +92,9 @@ class Worker:
             asyncio.create_task(self._every(SCHEDULE_EVERY_S, self._take_up)),
             asyncio.create_task(self._every(RELAY_EVERY_S, self._relay)),
             asyncio.create_task(self._every(SCHEDULE_EVERY_S, self._count_jobs)),
+            asyncio.create_task(self._every(SEAL_EVERY_S, self._sealer.run)),
+            asyncio.create_task(self._every(SEAL_EVERY_S, self._patrolled)),
+            asyncio.create_task(self._every(CLEAR_EVERY_S, self._clear)),
         ]
         try:
             # pgqueuer probes its listener before it listens, and where the probe is faster takes
@@ -92,6 +109,7 @@ class Worker:
             for loop in loops:
                 loop.cancel()
             await asyncio.gather(*loops, return_exceptions=True)
+            await self._sealer.close()
 
     async def _sync(self, job: Job) -> None:
         said = json.loads(job.payload or b"{}")
@@ -107,11 +125,19 @@ class Worker:
                 await chore(self._app, UserId(UUID(said.pop("user"))), said)
             except DomainError as refusal:
                 log.info("chore.refused", job=job.entrypoint, code=refusal.code.value)
-            except Unavailable:
-                raise RetryRequested(delay=RETRY) from None
+            except Unavailable as error:
+                self._again(job, error)
             except Exception as error:
                 log.exception("chore.bug", job=job.entrypoint)
-                raise RetryRequested(delay=RETRY) from error
+                self._again(job, error)
+
+    def _again(self, job: Job, error: Exception) -> None:
+        """Once it has waited as long as until now: soon at first, and for a day at most."""
+        age = self._app.now() - job.created
+        if age > CHORE_KEPT:
+            log.error("chore.given_up", job=job.entrypoint, exc_info=error)
+            return
+        raise RetryRequested(delay=min(max(age, RETRY), RETRY_MAX)) from error
 
     async def _run(self, user_id: UserId, run_id: RunId) -> None:
         actor = Actor(user_id=user_id, role=Role.USER)
@@ -180,6 +206,22 @@ class Worker:
         except ValueError:  # too long to be told: subscribers find it in the table
             log.warning("relay.too_long", count=seq)
 
+    async def _clear(self) -> None:
+        """What has been over for long."""
+        doors, before = self._app.doors, self._app.now() - TOKEN_KEPT
+        for clear in (
+            partial(doors.clear_email_tokens, before),
+            partial(doors.forget_unverified, before),
+            doors.forget_sessions,
+            partial(forget_finished, self._pool, self._app.now() - JOBS_KEPT),
+        ):
+            while await clear(CLEAR_MAX) == CLEAR_MAX:
+                pass
+
+    async def _patrolled(self) -> None:
+        async with self._pool.acquire() as connection:
+            await self._patrol.step(connection)
+
     async def _count_jobs(self) -> None:
         if (watch := telemetry.current()) is not None:
             watch.waiting_jobs(*await waiting(self._pool))
@@ -214,7 +256,10 @@ async def _work_until(
     while not stop.is_set():
         try:
             async with wire(settings) as wired:
-                begun, operators.health = True, Health(wired.pool)
+                say_where(wired.app.mail)
+                health = Health(wired.pool, [wired.policy.warning])
+                health.asked.append(wired.sealing.warnings)
+                begun, operators.health = True, health
                 await _work(wired, stop)
         except (Unavailable, asyncpg.InterfaceError, *AWAY) as error:
             if not begun:

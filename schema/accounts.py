@@ -10,6 +10,7 @@ import domain.accounts
 import domain.links
 from domain.accounts import AccountGroup, AccountId, AccountType
 from domain.commands import accounts as commands
+from domain.identity import Permission
 from domain.links import LinkId
 from domain.money import Currency
 from domain.queries import accounts as queries
@@ -18,7 +19,7 @@ from schema import ids
 from schema.context import Context, Info
 from schema.edges import edge
 from schema.errors import UserError
-from schema.fields import NOT_GIVEN, described, field, given, optional, said
+from schema.fields import NOT_GIVEN, described, field, given, optional, query, said
 from schema.history import BalancePoint, history_edge, latest_edge
 from schema.holdings import HoldingConnection, holdings_of_accounts
 from schema.ids import Node, describes
@@ -123,13 +124,17 @@ class UpdateAccountPayload:
 
 @strawberry.type
 class AccountQuery:
-    @field(list[Account], "By name. Inactive ones only where the filter includes them.")
+    @query(
+        list[Account],
+        "By name. Inactive ones only where the filter includes them.",
+        permits=Permission.READ_DATA,
+    )
     async def accounts(
         self, info: Info, filter: AccountFilter | None = NOT_GIVEN
     ) -> list[domain.accounts.Account]:
         return info.context.paid(await queries.accounts(info.context.reads, chosen(filter)))
 
-    @field(Account | None)
+    @query(Account | None, permits=Permission.READ_DATA)
     async def account(self, info: Info, id: strawberry.ID) -> domain.accounts.Account | None:
         reads, key = info.context.reads, ids.key("Account", id)
         return None if key is None else (await queries.accounts_by_id(reads, [AccountId(key)]))[0]
@@ -140,6 +145,7 @@ class AccountMutation:
     @mutation(
         UpdateAccountPayload,
         "Name an account, or leave it out of your net worth.",
+        runs=commands.update_account,
         id_at=("input", "accountId"),
     )
     async def update_account(self, info: Info, input: UpdateAccountInput) -> Payload:

@@ -9,13 +9,14 @@ from typing import Any, TypeVar
 import strawberry
 from graphql import FieldNode
 
-from domain.errors import Unauthenticated
-from domain.identity import Actor
+from domain.errors import RateLimited, Unauthenticated
+from domain.identity import NOBODY, Actor, Role
 from domain.links import ProviderInfo
-from domain.ports import App
+from domain.ports import App, Verdict
 from domain.queries import links
 from domain.queries.budget import Budget
 from domain.queries.pages import Page
+from domain.secret import Secret
 from domain.storage.reads import Reads
 
 T = TypeVar("T")
@@ -27,10 +28,12 @@ class Abandoned(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClientInfo:
-    """Who asks, as far as the transport knows; `device` is what they call themselves."""
+    """Who asks, as far as the transport knows; `device` is what they call themselves, and
+    `known_device` the value that they were given when they signed in before."""
 
     ip: str | None = None
     device: str | None = None
+    known_device: str | None = field(default=None, repr=False)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -39,7 +42,10 @@ class Context:
     session's cookie: the secret to set, also where it only lives on, or that it be removed;
     `cookies` that the answer can do so. A subscription has one that makes its events, and each
     event one of its own.
-    `turn` is had by who is about to have a long list gone through.
+    `by_cookie` says that the viewer is known by it, whose session then gives way to a new cookie.
+    `set_device` is the value by which the client is known when it signs in again.
+    `turn` is had by who is about to have a long list gone through. `points` is what the limiter
+    said of the operation, and `limited` why a mutation was refused, where that was how often.
     """
 
     app: App
@@ -49,8 +55,12 @@ class Context:
     snapshot: Callable[[Actor], Reads]
     client: ClientInfo = ClientInfo()
     cookies: bool = True
+    by_cookie: bool = False
     set_cookie: str | None = field(default=None, repr=False)
     clear_cookie: bool = False
+    set_device: str | None = field(default=None, repr=False)
+    points: Verdict | None = None
+    limited: RateLimited | None = None
     budget: Budget = field(default_factory=Budget)
     loaders: dict[int, Any] = field(default_factory=dict)
     turn: asyncio.Lock = field(default_factory=asyncio.Lock)
@@ -64,6 +74,21 @@ class Context:
         if self.viewer is None:
             raise Unauthenticated("sign in first")
         return self.viewer
+
+    @property
+    def nobody(self) -> Actor:
+        """Who asks signed out, as far as the audit log can know."""
+        ip, trace_id = self.client.ip, self.trace_id
+        return Actor(user_id=NOBODY, role=Role.READONLY, ip_address=ip, trace_id=trace_id)
+
+    @property
+    def new_cookie(self) -> Callable[[Secret], None] | None:
+        """Where the viewer's cookie may get another secret: it is set in the answer."""
+
+        def set_cookie(secret: Secret) -> None:
+            self.set_cookie = secret.reveal()
+
+        return set_cookie if self.by_cookie and self.cookies else None
 
     @property
     def reads(self) -> Reads:
@@ -102,7 +127,8 @@ class Context:
         return replace(
             self,
             now=self.app.now(),
-            budget=replace(self.budget, histories=asyncio.Lock()),
+            budget=replace(self.budget, histories=asyncio.Lock(), spent=0),
+            points=None,
             loaders={},
             turn=asyncio.Lock(),
             _open=reads,

@@ -1,16 +1,22 @@
 """Fields whose resolvers return the domain's values, and arguments that may be left out."""
 
-from collections.abc import Callable
+from collections.abc import AsyncGenerator, Callable
+from contextlib import aclosing
+from dataclasses import dataclass
 from datetime import date
+from functools import wraps
 from typing import Annotated, Any, TypeAlias, TypeVar, cast
 
 import strawberry
 
-from domain.identity import UNSET, Maybe
+from domain.handling import permit
+from domain.identity import UNSET, Maybe, Permission
+from schema.context import Info
 
 T = TypeVar("T")
 F = TypeVar("F", bound=Callable[..., Any])
 
+RULE = "rule"  # where a root field keeps its own, in Strawberry's metadata
 NOT_GIVEN: Any = strawberry.UNSET  # printed as no default at all
 
 Since: TypeAlias = Annotated[
@@ -37,11 +43,57 @@ def field(of: Any, description: str | None = None) -> Callable[[F], F]:
     return decorate
 
 
-def subscription(of: Any, description: str) -> Callable[[F], F]:
-    """The same for an asynchronous generator of such values."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rule:
+    """Who may ask a root field: whom the policy permits this, with None everyone who is signed in,
+    and with `signed_out` everyone. `command` is the action that a mutation runs, which asks."""
+
+    permits: Permission | None
+    signed_out: bool = False
+    command: str | None = None
+
+
+def query(
+    of: Any, description: str | None = None, *, permits: Permission | None
+) -> Callable[[F], F]:
+    """A root field of Query, which asks the policy before its resolver runs; with None it is for
+    everyone, signed in or not."""
+    rule = Rule(permits=permits, signed_out=permits is None)
 
     def decorate(resolver: F) -> F:
-        made = strawberry.subscription(resolver=resolver, graphql_type=of, description=description)
+        @wraps(resolver)
+        async def asked(self: Any, info: Info, **arguments: Any) -> Any:
+            permit(info.context.app, info.context.actor, permits)
+            return await resolver(self, info, **arguments)
+
+        made = strawberry.field(
+            resolver=resolver if permits is None else asked,
+            graphql_type=of,
+            description=description,
+            metadata={RULE: rule},
+        )
+        return cast("F", made)
+
+    return decorate
+
+
+def subscription(of: Any, description: str, *, permits: Permission) -> Callable[[F], F]:
+    """The same of Subscription, for an asynchronous generator; it asks once, as it begins."""
+
+    def decorate(resolver: F) -> F:
+        @wraps(resolver)
+        async def asked(self: Any, info: Info, **arguments: Any) -> AsyncGenerator[Any, None]:
+            permit(info.context.app, info.context.actor, permits)
+            async with aclosing(resolver(self, info, **arguments)) as events:
+                async for event in events:
+                    yield event
+
+        made = strawberry.subscription(
+            resolver=asked,
+            graphql_type=of,
+            description=description,
+            metadata={RULE: Rule(permits=permits)},
+        )
         return cast("F", made)
 
     return decorate

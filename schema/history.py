@@ -11,12 +11,13 @@ import domain.accounts
 import domain.history
 from domain.accounts import AccountFilter, AccountId
 from domain.history import Interval, SnapshotSource
+from domain.identity import Permission
 from domain.queries import accounts as account_queries
 from domain.queries import history as queries
 from schema import ids
 from schema.context import Context, Info
 from schema.edges import edge
-from schema.fields import NOT_GIVEN, Since, Until, described, field, given
+from schema.fields import NOT_GIVEN, Since, Until, described, field, given, query
 from schema.money import Money
 
 strawberry.enum(
@@ -81,11 +82,12 @@ latest_edge = edge(latest_balances_of_accounts, of=BalancePoint | None)
 
 @strawberry.type
 class HistoryQuery:
-    @field(
+    @query(
         list[BalancePoint],
         "What accounts were worth, account by account in the order of `accounts`, each oldest "
         "first: one year by default, ten years and 10,000 points at most, and 100,000 points an "
         "operation. Without ids, of all active accounts.",
+        permits=Permission.READ_DATA,
     )
     async def balance_history(
         self,

@@ -13,6 +13,7 @@ import domain.holdings
 import domain.securities
 from domain.accounts import AccountId
 from domain.holdings import HoldingKey
+from domain.identity import Permission
 from domain.money import Currency
 from domain.queries import accounts as account_queries
 from domain.queries import holdings as queries
@@ -21,7 +22,7 @@ from domain.securities import AssetType, OptionSide
 from schema import ids, paging
 from schema.context import Context, Info
 from schema.edges import edge
-from schema.fields import NOT_GIVEN, After, First, described, field, given, optional
+from schema.fields import NOT_GIVEN, After, First, described, field, given, optional, query
 from schema.ids import Node, describes
 from schema.money import Money
 from schema.paging import Edge, PageInfo
@@ -168,7 +169,7 @@ async def holdings_of_accounts(
 
 @strawberry.type
 class HoldingQuery:
-    @field(HoldingConnection, "What all accounts hold, by symbol.")
+    @query(HoldingConnection, "What all accounts hold, by symbol.", permits=Permission.READ_DATA)
     async def holdings(
         self,
         info: Info,

@@ -6,14 +6,17 @@ import strawberry
 
 import domain.identity
 from domain.commands import settings as commands
-from domain.identity import Role
+from domain.identity import Permission, Role
 from domain.money import Currency
 from domain.queries import identity as queries
+from schema.audit import AuditEntryConnection, activity_of_viewers
 from schema.context import Info
+from schema.edges import edge
 from schema.errors import UserError
-from schema.fields import described, field, optional, said
+from schema.fields import described, optional, query, said
 from schema.ids import Node, describes
 from schema.payloads import Payload, mutation
+from schema.sessions import Session, sessions_of_viewers
 
 STANDS_ALONE = frozenset(
     {
@@ -42,6 +45,8 @@ class Viewer(Node):
         "How many sessions may be open at once; null for the default."
     )
     totp_enabled: bool = described("Whether signing in takes a second factor.")
+    sessions: list[Session] = edge(sessions_of_viewers, of=list[Session])
+    activity: AuditEntryConnection = edge(activity_of_viewers, of=AuditEntryConnection)
 
 
 @strawberry.input(description="What is left out stays as it is.")
@@ -59,14 +64,14 @@ class UpdateSettingsPayload:
 
 @strawberry.type
 class IdentityQuery:
-    @field(Viewer, "You.")
+    @query(Viewer, "You.", permits=Permission.READ_SETTINGS)
     async def viewer(self, info: Info) -> domain.identity.User:
         return await queries.viewer(info.context.reads)
 
 
 @strawberry.type
 class IdentityMutation:
-    @mutation(UpdateSettingsPayload, "Change your settings.")
+    @mutation(UpdateSettingsPayload, "Change your settings.", runs=commands.update_settings)
     async def update_settings(self, info: Info, input: UpdateSettingsInput) -> Payload:
         context = info.context
         cmd = commands.UpdateSettings(

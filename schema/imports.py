@@ -97,6 +97,7 @@ class ImportMutation:
         ImportStatementPayload,
         "Import a statement: up to 2 MB at once, above that by a queued run; 10 MB at most. The "
         "same file again changes nothing.",
+        runs=commands.import_statement,
     )
     async def import_statement(self, info: Info, input: ImportStatementInput) -> Payload:
         context = info.context
@@ -123,6 +124,7 @@ class ImportMutation:
     @mutation(
         UndoImportPayload,
         "Take back what an import wrote, unless something else has changed it since.",
+        runs=commands.undo_import,
         id_at=("runId",),
     )
     async def undo_import(self, info: Info, run_id: strawberry.ID) -> Payload:

@@ -11,15 +11,17 @@ import domain.links
 import domain.sync
 from domain.commands import links as commands
 from domain.errors import InvalidInput
+from domain.identity import Permission
 from domain.links import LinkId, LinkStatus
 from domain.queries import accounts as account_queries
 from domain.queries import links as queries
 from domain.queries import sync as sync_queries
+from domain.secret import Secrets
 from schema import ids
 from schema.context import Context, Info
 from schema.edges import edge
 from schema.errors import UserError
-from schema.fields import NOT_GIVEN, described, field, given, optional, said
+from schema.fields import NOT_GIVEN, described, field, given, optional, query, said
 from schema.ids import Node, describes
 from schema.payloads import Payload, mutation
 from schema.providers import Provider
@@ -137,16 +139,17 @@ class DisconnectPayload:
 
 @strawberry.type
 class LinkQuery:
-    @field(
+    @query(
         list[Link],
         "By when they were connected. Without `status`, all but those that were disconnected.",
+        permits=Permission.READ_LINKS,
     )
     async def links(
         self, info: Info, status: list[LinkStatus] | None = NOT_GIVEN
     ) -> list[domain.links.Link]:
         return info.context.paid(await queries.links(info.context.reads, given(status)))
 
-    @field(Link | None)
+    @query(Link | None, permits=Permission.READ_LINKS)
     async def link(self, info: Info, id: strawberry.ID) -> domain.links.Link | None:
         reads, key = info.context.reads, ids.key("Link", id)
         return None if key is None else (await queries.links_by_id(reads, [LinkId(key)]))[0]
@@ -157,6 +160,7 @@ class LinkMutation:
     @mutation(
         ConnectProviderPayload,
         "Link a provider, or mend a link; its first sync is queued.",
+        runs=commands.connect_provider,
         id_at=("input", "linkId"),
     )
     async def connect_provider(self, info: Info, input: ConnectProviderInput) -> Payload:
@@ -174,7 +178,12 @@ class LinkMutation:
         link = await commands.connect_provider(context.app, cmd)
         return Payload(link=await _link(context, link.id))
 
-    @mutation(UpdateLinkPayload, "Change what you say about a link.", id_at=("input", "linkId"))
+    @mutation(
+        UpdateLinkPayload,
+        "Change what you say about a link.",
+        runs=commands.update_link,
+        id_at=("input", "linkId"),
+    )
     async def update_link(self, info: Info, input: UpdateLinkInput) -> Payload:
         context, id = info.context, _named(input.link_id)
         cmd = commands.UpdateLink(
@@ -190,6 +199,7 @@ class LinkMutation:
     @mutation(
         DisconnectPayload,
         "End a link. With `deleteData` the accounts that nothing else feeds are deleted.",
+        runs=commands.disconnect,
         id_at=("linkId",),
     )
     async def disconnect(
@@ -207,14 +217,14 @@ def _named(id: str) -> LinkId:
     return LinkId(ids.key("Link", id) or ids.ABSENT)
 
 
-def _credentials(said: Sequence[CredentialInput] | None) -> dict[str, str] | None:
+def _credentials(said: Sequence[CredentialInput] | None) -> Secrets | None:
     """Raises InvalidInput where one is given twice."""
     if said is None:
         return None
     credentials = {c.name: c.value for c in said}
     if len(credentials) < len(said):
         raise InvalidInput("a credential is given twice", field=("input", "using", "credentials"))
-    return credentials
+    return Secrets(credentials)
 
 
 async def _link(context: Context, id: LinkId) -> domain.links.Link | None:

@@ -54,7 +54,11 @@ class DeleteManualAccountPayload:
 
 @strawberry.type
 class ManualAccountMutation:
-    @mutation(CreateManualAccountPayload, "Make an account that no provider feeds.")
+    @mutation(
+        CreateManualAccountPayload,
+        "Make an account that no provider feeds.",
+        runs=commands.create_manual_account,
+    )
     async def create_manual_account(self, info: Info, input: CreateManualAccountInput) -> Payload:
         context = info.context
         cmd = commands.CreateManualAccount(
@@ -72,6 +76,7 @@ class ManualAccountMutation:
         RecordBalancePayload,
         "Say what a manual account was worth at an instant. The latest instant is its balance, an "
         "earlier one fills its history; of one instant the later word counts.",
+        runs=commands.record_balance,
         id_at=("input", "accountId"),
     )
     async def record_balance(self, info: Info, input: RecordBalanceInput) -> Payload:
@@ -89,6 +94,7 @@ class ManualAccountMutation:
     @mutation(
         DeleteManualAccountPayload,
         "Delete a manual account and its history.",
+        runs=commands.delete_manual_account,
         id_at=("accountId",),
     )
     async def delete_manual_account(self, info: Info, account_id: strawberry.ID) -> Payload:

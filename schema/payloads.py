@@ -1,7 +1,7 @@
 """Mutations: their refusals are data."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import wraps
 from typing import Any
 
@@ -9,13 +9,15 @@ import strawberry
 
 from domain.accounts import Account
 from domain.errors import DomainError, NotFound, RateLimited
-from domain.identity import User
+from domain.handling import Handled
+from domain.identity import Person, SecurityConfig, User
 from domain.imports import ImportPreview
 from domain.links import Link
 from domain.sync import SyncRun
 from domain.transactions import Transaction
 from schema.context import Info
 from schema.errors import UserError, log, user_error
+from schema.fields import RULE, Rule
 
 Path = tuple[str, ...]
 
@@ -30,6 +32,10 @@ class Payload:
     refresh_token: str | None = None
     expires_in_seconds: int | None = None
     signed_out: bool = False
+    accepted: bool = False
+    verified: bool = False
+    reset: bool = False
+    deleted: bool = False
     link: Link | None = None
     authorization_url: str | None = None
     state: str | None = None
@@ -42,17 +48,34 @@ class Payload:
     transaction: Transaction | None = None
     deleted_id: strawberry.ID | None = None
     preview: ImportPreview | None = None
+    changed: bool = False
+    disabled: bool = False
+    secret: str | None = field(default=None, repr=False)
+    uri: str | None = field(default=None, repr=False)
+    recovery_codes: Sequence[str] = field(default=(), repr=False)
+    user: Person | None = None
+    revoked_id: strawberry.ID | None = None
+    revoked_count: int = 0
+    security_config: SecurityConfig | None = None
 
 
 def mutation(
-    of: Any, description: str, *, signed_out: bool = False, id_at: Path | None = None
+    of: Any,
+    description: str,
+    *,
+    runs: Handled[Any, Any],
+    signed_out: bool = False,
+    id_at: Path | None = None,
 ) -> Callable[[Callable[..., Any]], Any]:
     """A mutation whose refusals are data; bugs still fail, masked, at the top level.
 
     It begins without a snapshot, so that what it reads after its commit is read in a new one.
-    `signed_out`: it needs nobody to be signed in. `id_at` is the path of the id that a NotFound
+    `runs` is the command, which asks the policy. `signed_out`: it needs nobody to be signed in;
+    then its command permits anyone. `id_at` is the path of the id that a NotFound
     without a path of its own is about.
     """
+
+    rule = Rule(permits=runs.permits, signed_out=signed_out, command=runs.action)
 
     def decorate(resolver: Callable[..., Any]) -> Any:
         @wraps(resolver)
@@ -68,9 +91,12 @@ def mutation(
                     refusal.field = id_at
                 if isinstance(refusal, RateLimited):  # which the audit log may not know of
                     log.warning("mutation.limited", operation=info.field_name)
+                    context.limited = refusal
                 payload = Payload(errors=[user_error(refusal, context.provider)])
             return payload
 
-        return strawberry.mutation(resolver=run, graphql_type=of, description=description)
+        return strawberry.mutation(
+            resolver=run, graphql_type=of, description=description, metadata={RULE: rule}
+        )
 
     return decorate

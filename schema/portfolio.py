@@ -9,12 +9,13 @@ import strawberry
 import domain.links
 import domain.portfolio
 from domain.history import Interval
+from domain.identity import Permission
 from domain.money import Currency
 from domain.queries import history as history_queries
 from domain.queries import portfolio as queries
 from schema.accounts import GroupTotal
 from schema.context import Info
-from schema.fields import NOT_GIVEN, Since, Until, described, field, given
+from schema.fields import NOT_GIVEN, Since, Until, described, field, given, query
 from schema.money import Money
 from schema.providers import Provider
 
@@ -71,17 +72,22 @@ class NetWorthPoint:
 
 @strawberry.type
 class PortfolioQuery:
-    @field(NetWorth, "What everything is worth now, in your base currency by default.")
+    @query(
+        NetWorth,
+        "What everything is worth now, in your base currency by default.",
+        permits=Permission.READ_DATA,
+    )
     async def net_worth(
         self, info: Info, currency: Currency | None = NOT_GIVEN
     ) -> domain.portfolio.NetWorth:
         context = info.context
         return await queries.net_worth(context.reads, given(currency), context.now)
 
-    @field(
+    @query(
         list[NetWorthPoint],
         "What everything was worth, oldest first: one year by default, ten at most. The last "
         "point is the net worth of now where the span ends today. RAW is refused.",
+        permits=Permission.READ_DATA,
     )
     async def net_worth_history(
         self,

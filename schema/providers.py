@@ -9,7 +9,7 @@ import domain.links
 from domain.links import AuthMethod, Capability, ProviderCategory
 from domain.queries import links as queries
 from schema.context import Info
-from schema.fields import NOT_GIVEN, described, field, given
+from schema.fields import NOT_GIVEN, described, field, given, query
 
 strawberry.enum(ProviderCategory, description="What kind of institution a provider is.")
 strawberry.enum(AuthMethod, description="A way in which a provider lets its customers connect.")
@@ -49,12 +49,14 @@ class ImportFormat:
 
 @strawberry.type
 class ProviderQuery:
-    @field(list[Provider], "Who can be linked, by name. Works signed out.")
+    @query(list[Provider], "Who can be linked, by name. Works signed out.", permits=None)
     def providers(
         self, info: Info, category: ProviderCategory | None = NOT_GIVEN
     ) -> Sequence[domain.links.ProviderInfo]:
         return queries.providers(info.context.app.providers, given(category))
 
-    @field(list[ImportFormat], "The statement files that can be read. Works signed out.")
+    @query(
+        list[ImportFormat], "The statement files that can be read. Works signed out.", permits=None
+    )
     def import_formats(self, info: Info) -> Sequence[domain.links.ImportFormat]:
         return queries.import_formats(info.context.app.providers)

@@ -6,6 +6,7 @@ from strawberry.schema.config import StrawberryConfig
 
 from schema import errors, ids, plain
 from schema.accounts import AccountMutation, AccountQuery
+from schema.admin import AdminMutation, AdminQuery
 from schema.context import Info
 from schema.history import HistoryQuery
 from schema.holdings import HoldingQuery
@@ -16,7 +17,11 @@ from schema.manual_accounts import ManualAccountMutation
 from schema.nodes import NodeQuery
 from schema.portfolio import PortfolioQuery
 from schema.providers import ProviderQuery
+from schema.registration import RegistrationMutation
+from schema.rotation import RotationMutation
 from schema.scalars import SCALARS
+from schema.second_factor import SecondFactorMutation
+from schema.sessions import SessionMutation
 from schema.signing_in import SigningInMutation
 from schema.sync import SyncMutation, SyncQuery, SyncSubscription
 from schema.transactions import TransactionMutation, TransactionQuery
@@ -27,6 +32,7 @@ from schema.transactions import TransactionMutation, TransactionQuery
     "unknown or somebody else's are null, and in a filter match nothing."
 )
 class Query(
+    AdminQuery,
     SyncQuery,
     PortfolioQuery,
     HistoryQuery,
@@ -46,6 +52,7 @@ class Query(
     "the change was committed."
 )
 class Mutation(
+    AdminMutation,
     ManualAccountMutation,
     AccountMutation,
     TransactionMutation,
@@ -53,7 +60,11 @@ class Mutation(
     SyncMutation,
     LinkMutation,
     IdentityMutation,
+    RegistrationMutation,
+    RotationMutation,
+    SessionMutation,
     SigningInMutation,
+    SecondFactorMutation,
 ):
     pass
 

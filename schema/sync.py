@@ -14,6 +14,7 @@ import domain.sync
 from domain.accounts import AccountId
 from domain.commands import sync as commands
 from domain.errors import InvalidInput, NotFound
+from domain.identity import Permission
 from domain.links import LinkId
 from domain.queries import links as link_queries
 from domain.queries import sync as queries
@@ -31,6 +32,7 @@ from schema.fields import (
     field,
     given,
     optional,
+    query,
     subscription,
 )
 from schema.ids import Node, describes
@@ -206,12 +208,14 @@ class ReplayQuarantinePayload:
 
 @strawberry.type
 class SyncQuery:
-    @field(SyncRun | None)
+    @query(SyncRun | None, permits=Permission.READ_DATA)
     async def sync_run(self, info: Info, id: strawberry.ID) -> domain.sync.SyncRun | None:
         reads, key = info.context.reads, ids.key("SyncRun", id)
         return None if key is None else (await queries.runs_by_id(reads, [RunId(key)]))[0]
 
-    @field(SyncRunConnection, "The newest first; of one link, or of all.")
+    @query(
+        SyncRunConnection, "The newest first; of one link, or of all.", permits=Permission.READ_DATA
+    )
     async def sync_runs(
         self,
         info: Info,
@@ -229,7 +233,11 @@ class SyncQuery:
 
 @strawberry.type
 class SyncMutation:
-    @mutation(SyncPayload, "Read what is new at providers. A run under way is joined.")
+    @mutation(
+        SyncPayload,
+        "Read what is new at providers. A run under way is joined.",
+        runs=commands.request_sync,
+    )
     async def sync(self, info: Info, input: SyncInput) -> Payload:
         context, wait_s = info.context, input.wait_seconds
         if not 0 <= wait_s <= WAIT_S_MAX:
@@ -254,7 +262,12 @@ class SyncMutation:
             raise
         return Payload(runs=await _awaited(context, [run.id for run in runs], wait_s))
 
-    @mutation(CancelSyncPayload, "Stop a run, after the page that it is storing.", id_at=("runId",))
+    @mutation(
+        CancelSyncPayload,
+        "Stop a run, after the page that it is storing.",
+        runs=commands.cancel_sync,
+        id_at=("runId",),
+    )
     async def cancel_sync(self, info: Info, run_id: strawberry.ID) -> Payload:
         context, id = info.context, RunId(ids.key("SyncRun", run_id) or ids.ABSENT)
         cmd = commands.CancelSync(actor=context.actor, run_id=id, at=context.now)
@@ -264,6 +277,7 @@ class SyncMutation:
     @mutation(
         ReplayQuarantinePayload,
         "Read again what a run could not understand.",
+        runs=commands.replay_quarantine,
         id_at=("runId",),
     )
     async def replay_quarantine(self, info: Info, run_id: strawberry.ID) -> Payload:
@@ -276,7 +290,9 @@ class SyncMutation:
 @strawberry.type
 class SyncSubscription:
     @subscription(
-        SyncRun, "A run as it is, then as it becomes, at most four times a second, to its end."
+        SyncRun,
+        "A run as it is, then as it becomes, at most four times a second, to its end.",
+        permits=Permission.READ_DATA,
     )
     async def sync_progress(
         self, info: Info, run_id: strawberry.ID

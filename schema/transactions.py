@@ -12,6 +12,7 @@ import domain.accounts
 import domain.transactions
 from domain.accounts import AccountId
 from domain.commands import transactions as commands
+from domain.identity import Permission
 from domain.links import LinkId
 from domain.queries import accounts as account_queries
 from domain.queries import transactions as queries
@@ -28,7 +29,7 @@ from schema import ids, paging
 from schema.context import Context, Info
 from schema.edges import edge
 from schema.errors import UserError
-from schema.fields import NOT_GIVEN, After, First, described, field, given, optional, said
+from schema.fields import NOT_GIVEN, After, First, described, field, given, optional, query, said
 from schema.holdings import Security
 from schema.ids import Node, describes
 from schema.money import Money
@@ -213,7 +214,11 @@ class UpdateTransactionPayload:
 
 @strawberry.type
 class TransactionQuery:
-    @field(TransactionConnection, "What happened in all accounts, the latest first by default.")
+    @query(
+        TransactionConnection,
+        "What happened in all accounts, the latest first by default.",
+        permits=Permission.READ_DATA,
+    )
     async def transactions(
         self,
         info: Info,
@@ -234,6 +239,7 @@ class TransactionMutation:
     @mutation(
         UpdateTransactionPayload,
         "Give a transaction your own category, and notes.",
+        runs=commands.update_transaction,
         id_at=("input", "transactionId"),
     )
     async def update_transaction(self, info: Info, input: UpdateTransactionInput) -> Payload:

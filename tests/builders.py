@@ -1,5 +1,6 @@
 """Domain values for tests: each says only what the test is about."""
 
+import hmac
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Any
@@ -23,6 +24,11 @@ from domain.transactions import TransactionStatus, TransactionSubtype
 NOW = datetime(2026, 11, 21, 20, 59, tzinfo=UTC)
 TODAY = NOW.date()
 USD, EUR, JPY = Currency("USD"), Currency("EUR"), Currency("JPY")
+
+
+def a_mac(text: bytes) -> bytes:
+    """What the rows of the audit log carry."""
+    return hmac.digest(b"a key of tests", text, "sha256")
 
 
 def money(amount: str, of: str = "USD") -> Money:

@@ -15,12 +15,14 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    Uuid,
     text,
 )
 from sqlalchemy.dialects.postgresql import JSONB
 
 from adapters.postgres.columns import (
     FALSE,
+    TRUE,
     ZERO,
     id_of,
     instant,
@@ -190,8 +192,62 @@ audit_log = Table(
     words("resource", null=True),
     words("ip_address", null=True),
     words("detail", null=True),
+    Column("id", Uuid(), server_default=text("gen_random_uuid()")),  # null before there were any
+    id_of("actor_id", null=True),
+    id_of("session_id", null=True),
+    words("trace_id", null=True),
+    Column("mac", LargeBinary()),
     PrimaryKeyConstraint("user_id", "seq"),
     CheckConstraint("outcome IN ('ATTEMPTED', 'SUCCEEDED', 'FAILED')", name="outcome"),
+    Index("ux_audit_log_id", "id", unique=True),  # these three for doors
+    Index("ux_audit_log_seq", "seq", unique=True),
+    Index("ix_audit_log_action", "action", "seq"),
+)
+
+# Written and read through doors alone.
+audit_unsealed = Table(
+    "audit_unsealed",
+    metadata,
+    Column("seq", BigInteger(), nullable=False, autoincrement=False),
+    instant("since", null=False),
+    PrimaryKeyConstraint("seq"),
+)
+
+audit_chain = Table(
+    "audit_chain",
+    metadata,
+    Column("position", BigInteger(), nullable=False, autoincrement=False),
+    Column("seq", BigInteger(), nullable=False),
+    Column("hash", LargeBinary(), nullable=False),
+    PrimaryKeyConstraint("position"),
+    UniqueConstraint("seq"),
+)
+
+audit_report = Table(
+    "audit_report",
+    metadata,
+    Column("one", Boolean(), nullable=False, server_default=TRUE),
+    instant("at", null=False),
+    Column("entries", BigInteger(), nullable=False),
+    Column("intact", Boolean(), nullable=False),
+    id_of("broken_id", null=True),
+    Column("mac", LargeBinary(), nullable=False),
+    PrimaryKeyConstraint("one"),
+    CheckConstraint("one", name="one"),
+)
+
+# One row, which says the same for everybody.
+security_config = Table(
+    "security_config",
+    metadata,
+    Column("one", Boolean(), nullable=False, server_default=TRUE),
+    Column("global_token_version", Integer(), nullable=False, server_default=ZERO),
+    Column("grace_seconds", Integer(), nullable=False, server_default=text("300")),
+    instant("last_rotated_at"),
+    words("last_rotation_reason", null=True),
+    PrimaryKeyConstraint("one"),
+    CheckConstraint("one", name="one"),
+    CheckConstraint("grace_seconds BETWEEN 0 AND 86400", name="grace_seconds"),
 )
 
 casbin_rules = Table(
@@ -201,4 +257,12 @@ casbin_rules = Table(
     words("object"),
     words("action"),
     PrimaryKeyConstraint("role", "object", "action"),
+)
+
+casbin_roles = Table(
+    "casbin_roles",
+    metadata,
+    words("role"),
+    words("inherits"),
+    PrimaryKeyConstraint("role", "inherits"),
 )

@@ -10,7 +10,10 @@ import asyncpg
 from adapters.postgres.pool import AWAY, Connection, Pool, first_words, to_its_end
 from adapters.subscribers import Subscribers, Subscription, checked
 
-SESSION_ENDED = "dashtam_session_ended"  # payload: its id; said as the change commits
+# Said as the change commits.
+SESSION_ENDED = "dashtam_session_ended"  # payload: its id
+USER_CHANGED = "dashtam_user_changed"  # payload: whose id; of role and version by a trigger
+TOKENS_ROTATED = "dashtam_tokens_rotated"
 
 CONNECT_S_MAX = 5
 RETRY_S_FIRST, RETRY_S_MAX = 0.1, 5.0

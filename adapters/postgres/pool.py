@@ -35,8 +35,13 @@ AWAY = (
 )
 
 
-async def open_pool(dsn: str, size: int) -> Pool:
-    """`size` connections, opened now. Raises Unavailable while the server cannot be reached."""
+async def open_pool(
+    dsn: str, size: int, *, lending: Callable[[Connection], Awaitable[None]] | None = None
+) -> Pool:
+    """`size` connections, opened now; `lending` is awaited with each before it is lent.
+
+    Raises Unavailable while the server cannot be reached.
+    """
     try:
         return await asyncpg.create_pool(
             dsn,
@@ -44,6 +49,7 @@ async def open_pool(dsn: str, size: int) -> Pool:
             max_size=size,
             init=_warm,
             reset=_as_it_is,
+            setup=lending,
             timeout=CONNECT_S_MAX,
         )
     except AWAY as error:
@@ -118,8 +124,13 @@ async def _acquired(pool: Pool) -> Connection:
 
 
 async def _warm(connection: Any) -> None:
-    """asyncpg looks up array types in the catalogue on first use: not inside a snapshot."""
+    """asyncpg looks up array types in the catalogue on first use: not inside a snapshot.
+
+    And what waits for a lock ends soon after we gave it up: the server has but so many connections.
+    """
     await connection.fetch("SELECT $1::uuid[], $2::text[]", [], [])
+    with suppress(asyncpg.InvalidParameterValueError):  # a server on Windows cannot look
+        await connection.execute("SET client_connection_check_interval = '1s'")
 
 
 async def _as_it_is(_: Any) -> None:

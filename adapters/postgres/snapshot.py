@@ -1,12 +1,15 @@
 """What a viewer reads: one snapshot of their own rows, a room each of `reads`."""
 
 from adapters.postgres.reads.accounts import AccountReads
+from adapters.postgres.reads.administration import AdministrationReads
+from adapters.postgres.reads.audit import AuditReads
 from adapters.postgres.reads.history import HistoryReads
 from adapters.postgres.reads.holdings import HoldingReads
 from adapters.postgres.reads.identity import IdentityReads
 from adapters.postgres.reads.links import LinkReads
 from adapters.postgres.reads.reconciliation import ReconciliationReads
 from adapters.postgres.reads.securities import SecurityReads
+from adapters.postgres.reads.sessions import SessionReads
 from adapters.postgres.reads.statements import Abandoned
 from adapters.postgres.reads.sync import SyncReads
 from adapters.postgres.reads.transactions import TransactionReads
@@ -16,6 +19,7 @@ __all__ = ["Abandoned", "Snapshot"]
 
 class Snapshot(
     IdentityReads,
+    SessionReads,
     LinkReads,
     AccountReads,
     SecurityReads,
@@ -24,6 +28,8 @@ class Snapshot(
     HistoryReads,
     ReconciliationReads,
     SyncReads,
+    AuditReads,
+    AdministrationReads,
 ):
     """`domain.storage.reads.Reads` on PostgreSQL, for one operation.
 

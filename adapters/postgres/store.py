@@ -10,21 +10,25 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from adapters import telemetry
 from adapters.postgres import bookkeeping as b
 from adapters.postgres.accounts import Accounts
+from adapters.postgres.audit import AuditLog
 from adapters.postgres.connections import answered
+from adapters.postgres.email_tokens import EmailTokens
 from adapters.postgres.history import History
 from adapters.postgres.holdings import Holdings
-from adapters.postgres.identity import Sessions, Users
+from adapters.postgres.identity import Users
 from adapters.postgres.imports import Imports
 from adapters.postgres.jobs import Job, enqueue
 from adapters.postgres.links import Links
 from adapters.postgres.runs import Runs
+from adapters.postgres.second_factor import SecondFactors
 from adapters.postgres.securities import Securities
+from adapters.postgres.sessions import Rotation, Sessions
 from adapters.postgres.transactions import Transactions
 from adapters.postgres.writing import Writing
+from domain.audit import Attempt, AuditOutcome
 from domain.errors import Unavailable
 from domain.events import Event
 from domain.identity import Actor, UserId
-from domain.ports import Attempt
 from domain.storage import people
 from domain.storage import work as storage
 from domain.sync import RunId
@@ -44,6 +48,9 @@ class PostgresWork:
         self._jobs: list[Job] = []
         self.users: people.Users = Users(db)
         self.sessions: people.Sessions = Sessions(db)
+        self.security: people.Rotation = Rotation(db)
+        self.email_tokens: people.EmailTokens = EmailTokens(db)
+        self.second_factors: people.SecondFactors = SecondFactors(db)
         self.links: storage.Links = Links(db)
         self.accounts: storage.Accounts = Accounts(db)
         self.securities: storage.Securities = Securities(db)
@@ -57,8 +64,11 @@ class PostgresWork:
     def record(self, event: Event) -> None:
         self._events.append(event)
 
-    def later(self, job: str, *, key: str, payload: Mapping[str, str]) -> None:
-        self._jobs.append(Job(name=job, user_id=self._db.user_id, key=key, payload=payload))
+    def later(
+        self, job: str, *, key: str, payload: Mapping[str, str], of: UserId | None = None
+    ) -> None:
+        whose = self._db.user_id if of is None else of
+        self._jobs.append(Job(name=job, user_id=whose, key=key, payload=payload))
 
     async def flush(self) -> None:
         """Events and jobs join the transaction that caused them."""
@@ -75,14 +85,19 @@ class PostgresWork:
 class PostgresStore:
     """Raises Unavailable while the database is away.
 
-    `moved` is told, once they are committed, of the sync runs that a unit of work has changed. It
-    neither waits nor fails, since the work is done by then.
+    `mac` makes what each row of the audit log carries. `moved` is told, once they are committed,
+    of the sync runs that a unit of work has changed. It neither waits nor fails, since the work is
+    done by then.
     """
 
     def __init__(
-        self, engine: AsyncEngine, *, moved: Callable[[Collection[RunId]], None] = _nobody
+        self,
+        engine: AsyncEngine,
+        *,
+        mac: Callable[[bytes], bytes],
+        moved: Callable[[Collection[RunId]], None] = _nobody,
     ) -> None:
-        self._engine, self._moved = engine, moved
+        self._engine, self._moved, self._log = engine, moved, AuditLog(mac)
 
     @asynccontextmanager
     async def begin(self, actor: Actor, settles: Attempt | None) -> AsyncIterator[storage.Work]:
@@ -90,17 +105,20 @@ class PostgresStore:
             work = PostgresWork(db)
             yield work
             await work.flush()
-            if settles:
-                await _note(db, settles, "SUCCEEDED", None)
-                settles.unsure = True
+            if settles and not await self._log.write(
+                db, settles, AuditOutcome.SUCCEEDED, settles.why
+            ):
+                raise RuntimeError(f"{settles.action} has an outcome already")
         if settles:
-            settles.unsure, settles.settled = False, True
+            settles.settled = True
         if work.moved:
             self._moved(work.moved)
 
-    async def audit(self, attempt: Attempt, outcome: str, detail: str | None = None) -> None:
-        async with self._inside(attempt.actor.user_id) as db:
-            await _note(db, attempt, outcome, detail)
+    async def audit(
+        self, attempt: Attempt, outcome: AuditOutcome, detail: str | None = None
+    ) -> bool:
+        async with self._inside(attempt.about or attempt.actor.user_id) as db:
+            return await self._log.write(db, attempt, outcome, detail)
 
     @asynccontextmanager
     async def _inside(self, user_id: UserId) -> AsyncIterator[Writing]:
@@ -138,16 +156,3 @@ class PostgresStore:
 async def _closed(connection: AsyncConnection) -> None:
     """What has not been committed is rolled back, and a cancellation waits for that."""
     await asyncio.shield(asyncio.create_task(connection.close()))
-
-
-async def _note(db: Writing, attempt: Attempt, outcome: str, detail: str | None) -> None:
-    """Under the identity of the transaction: who signs in is known only by then."""
-    row = {
-        "at": attempt.at,
-        "action": attempt.action,
-        "outcome": outcome,
-        "resource": attempt.resource,
-        "ip_address": attempt.actor.ip_address,
-        "detail": detail,
-    }
-    await db.insert(b.audit_log, [row])

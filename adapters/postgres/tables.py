@@ -7,6 +7,7 @@ Money and quantities are `numeric` without scale.
 """
 
 from sqlalchemy import (
+    ARRAY,
     BigInteger,
     Boolean,
     Column,
@@ -41,6 +42,7 @@ from adapters.postgres.columns import (
 from domain.accounts import AccountType
 from domain.identity import Role
 from domain.links import LinkStatus
+from domain.mail import Purpose
 from domain.securities import AssetType, OptionSide
 from domain.transactions import TransactionStatus, TransactionSubtype
 
@@ -58,6 +60,9 @@ users = Table(
     Column("session_limit", Integer()),
     Column("token_version", Integer(), nullable=False, server_default=ZERO),
     version(),
+    Column("totp_enabled", Boolean(), nullable=False, server_default=FALSE),
+    instant("last_sign_in_at"),
+    instant("password_changed_at"),
     PrimaryKeyConstraint("user_id"),
     one_of("role", Role),
     Index("ux_users_email", "email", unique=True),  # for a door: nobody is known yet
@@ -76,14 +81,19 @@ sessions = Table(
     words("device", null=True),
     words("ip_address", null=True),
     instant("ended_at"),
+    words("location", null=True),
+    Column("providers_accessed", ARRAY(Text()), nullable=False, server_default=text("'{}'")),
+    Column("token_version", Integer(), nullable=False, server_default=ZERO),
+    Column("generation", Integer(), nullable=False, server_default=ZERO),
     PrimaryKeyConstraint("user_id", "id"),
     of_user(),
     Index("ux_sessions_refresh_hash", "refresh_hash", unique=True),  # for a door
+    Index("ix_sessions_over", text("LEAST(ended_at, expires_at)")),  # for a door
     Index("ix_sessions_live", "user_id", "last_used_at", postgresql_where=text("ended_at IS NULL")),
 )
 
-# Those that were exchanged for their successors, so that one used again is known however old it is.
-# They go with their session.
+# Those that were exchanged for their successors, so that one used again is known for as long as it
+# could have been used. They go with their session.
 refresh_tokens = Table(
     "refresh_tokens",
     metadata,
@@ -94,6 +104,48 @@ refresh_tokens = Table(
     PrimaryKeyConstraint("user_id", "session_id", "digest"),
     of("sessions", "session_id"),
     Index("ux_refresh_tokens_digest", "digest", unique=True),  # for a door
+    Index("ix_refresh_tokens_rotated", "rotated_at"),  # for a door
+)
+
+email_tokens = Table(
+    "email_tokens",
+    metadata,
+    id_of("user_id"),
+    id_of("id"),
+    words("purpose"),
+    Column("digest", LargeBinary(), nullable=False),
+    instant("created_at", null=False),
+    instant("expires_at", null=False),
+    instant("used_at"),
+    words("password_hash", null=True),
+    PrimaryKeyConstraint("user_id", "id"),
+    of_user(),
+    one_of("purpose", Purpose),
+    Index("ux_email_tokens_digest", "digest", unique=True),  # these two for doors
+    Index("ix_email_tokens_expires", "expires_at"),
+)
+
+# A secret that was never confirmed counts for nothing: users.totp_enabled says. Without one, the
+# row remembers its version.
+totp_secrets = Table(
+    "totp_secrets",
+    metadata,
+    id_of("user_id"),
+    Column("sealed", LargeBinary()),
+    Column("version", BigInteger(), nullable=False),
+    Column("last_step", BigInteger()),
+    PrimaryKeyConstraint("user_id"),
+    of_user(),
+)
+
+# Those that were not used yet.
+recovery_codes = Table(
+    "recovery_codes",
+    metadata,
+    id_of("user_id"),
+    Column("digest", LargeBinary(), nullable=False),
+    PrimaryKeyConstraint("user_id", "digest"),
+    of_user(),
 )
 
 links = Table(
@@ -132,6 +184,7 @@ credentials = Table(
     id_of("link_id"),
     Column("sealed", LargeBinary(), nullable=False),
     instant("updated_at", null=False),
+    Column("version", BigInteger(), nullable=False, server_default=ZERO),
     PrimaryKeyConstraint("user_id", "link_id"),
     of("links", "link_id"),
 )

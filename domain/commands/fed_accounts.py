@@ -10,6 +10,7 @@ from domain.commands.storing import Stored, Storing
 from domain.links import Link
 from domain.merging import Merge, merge_account
 from domain.ports import App
+from domain.sealing import Place, bound_to
 from domain.sync import ReceivedAccount, SyncCounts, SyncScope, Unreadable
 
 
@@ -153,11 +154,11 @@ def _own_mark(s: Storing, received: ReceivedAccount) -> str:
 def _mark(app: App, link: Link, received: ReceivedAccount, name: str) -> str:
     institution = "".join(c for c in received.institution.casefold() if c.isalnum())
     text = f"{institution}\n{name}\n{received.currency}"
-    return app.vault.fingerprint(text, context=b"account|" + link.user_id.bytes)
+    return app.vault.fingerprint(text, context=bound_to(Place.ACCOUNT, link.user_id))
 
 
 def _sealed_number(s: Storing, received: ReceivedAccount, id: AccountId) -> bytes | None:
     if not received.number:
         return None
-    context = b"number|" + s.link.user_id.bytes + id.bytes
-    return s.app.vault.seal(received.number.encode(), context=context)
+    place = bound_to(Place.ACCOUNT_NUMBER, s.link.user_id, id)
+    return s.app.vault.seal(received.number.encode(), context=place)

@@ -14,7 +14,8 @@ from uuid import UUID
 from domain.accounts import Account, AccountId
 from domain.commands.links import login_key, provider_of
 from domain.commands.pages import store_page
-from domain.commands.running import RunSync, file_context, run_sync
+from domain.commands.running import RunSync, run_sync
+from domain.commands.sessions import note_provider
 from domain.commands.storing import Stored, key_in_files
 from domain.commands.sync import enqueue
 from domain.errors import Conflict, ErrorCode, InvalidInput, UnreadableFile
@@ -33,6 +34,7 @@ from domain.imports import (
 from domain.links import Link, LinkId, LinkStatus, alias
 from domain.merging import Merge
 from domain.ports import App
+from domain.sealing import Place, bound_to
 from domain.storage.work import Change, Work
 from domain.sync import (
     NO_COUNTS,
@@ -96,6 +98,7 @@ async def import_statement(app: App, cmd: ImportStatement) -> Imported:
         return Imported(preview=await _preview(app, cmd, statement))
     async with app.begin(cmd, last=len(cmd.file) > IN_REQUEST_BYTES_MAX) as work:
         await work.users.get(lock=True)
+        await note_provider(work, cmd.actor, cmd.provider_slug)
         link = await _free_link(app, work, cmd, statement, said_alias)
         run = await _queue(app, work, cmd, link)
     cmd.queued(run.id)
@@ -198,6 +201,7 @@ async def _queue(app: App, work: Work, cmd: ImportStatement, link: Link) -> Sync
         await enqueue(work, run)
     else:
         await work.runs.add(run)
+    place = bound_to(Place.FILE, run.user_id, run.id)
     await work.imports.add(
         ImportFile(
             id=new_id(),
@@ -206,7 +210,7 @@ async def _queue(app: App, work: Work, cmd: ImportStatement, link: Link) -> Sync
             digest=hashlib.sha256(cmd.file).digest(),
             size=len(cmd.file),
             received_at=cmd.at,
-            content=app.vault.seal(cmd.file, context=file_context(run)),
+            content=app.vault.seal(cmd.file, context=place),
         )
     )
     return run

@@ -2,11 +2,15 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import partial
 
+from domain.commands.attempts import take, user_of
+from domain.commands.revoking import Grant, revoke_upstream
+from domain.commands.sessions import note_provider
 from domain.commands.sync import queue_run
-from domain.errors import Conflict, ErrorCode, InvalidInput, NotFound, RateLimited
+from domain.errors import Conflict, ErrorCode, InvalidInput, NotFound
 from domain.events import Event, EventName
 from domain.handling import command
 from domain.identity import UNSET, Actor, Maybe, Permission, UserId, new_id
@@ -16,10 +20,13 @@ from domain.links import (
     LinkId,
     LinkStatus,
     ProviderInfo,
+    SealedCredentials,
     alias,
     sync_every_s,
 )
-from domain.ports import App, Provider
+from domain.ports import App, Provider, Unsealable
+from domain.sealing import Place, bound_to
+from domain.secret import Secrets
 from domain.storage.work import Work
 from domain.sync import Login, SyncScope, SyncStatus, SyncTrigger
 
@@ -34,13 +41,17 @@ class ConnectProvider:
     provider_slug: str
     link_id: LinkId | None
     alias: str | None
-    credentials: Mapping[str, str] | None = field(repr=False)
+    credentials: Secrets | None
     nothing: bool | None
     oauth: bool
     at: datetime
 
 
-@command("link.connect", permits=Permission.WRITE_LINKS)
+async def _may_connect(app: App, cmd: ConnectProvider) -> None:
+    await take(app, user_of(cmd.actor.user_id), app.limit_settings.connect)
+
+
+@command("link.connect", permits=Permission.WRITE_LINKS, limited=_may_connect)
 async def connect_provider(app: App, cmd: ConnectProvider) -> Link:
     """Link a login at a provider and queue its first sync, or mend a link and keep its accounts.
 
@@ -52,24 +63,18 @@ async def connect_provider(app: App, cmd: ConnectProvider) -> Link:
         RateLimited: too many attempts.
     """
     said_alias = alias(cmd.alias)
-    verdict = await app.limits.take(f"user:{cmd.actor.user_id}", app.limit_settings.connect)
-    if not verdict.allowed:
-        wait = int(verdict.retry_after_s) + 1
-        raise RateLimited(f"too many attempts; try again in {wait} s", retry_after_s=wait)
     provider = provider_of(app, cmd.provider_slug)
     credentials = _credentials(provider.info, cmd)
     login = await provider.connect(credentials, cmd.at)  # no transaction is open meanwhile
     key = login_key(app, cmd.actor.user_id, cmd.provider_slug, login.identity)
     async with app.begin(cmd) as work:
         await work.users.get(lock=True)
+        await note_provider(work, cmd.actor, cmd.provider_slug)
         link = await _link(work, cmd, key, said_alias, login)
         if provider.info.can_be_pulled:  # due again even if the sync below is cancelled
             link = link.scheduled(at=cmd.at)
             await work.links.save(link)
-        sealed = app.vault.seal(
-            json.dumps(dict(login.credentials)).encode(), context=credentials_context(link)
-        )
-        await work.links.save_credentials(link.id, sealed)
+        await work.links.save_credentials(link.id, partial(_sealed, app, link, login))
         await queue_run(
             work, link, trigger=SyncTrigger.CONNECT, scopes=frozenset(SyncScope), at=cmd.at
         )
@@ -116,8 +121,12 @@ class Disconnect:
 async def disconnect(app: App, cmd: Disconnect) -> Link:
     """Shred the credentials and stop syncing; with `delete_data` also delete what only it fed.
 
+    A provider that can be is told to honour the login no more. Where something stands that only
+    its owner can withdraw there, their activity and the event say so.
+
     Raises NotFound. Disconnecting twice changes nothing more.
     """
+    standing = await _withdrawn(app, cmd)
     async with app.begin(cmd) as work:
         await work.users.get(lock=True)
         link = await work.links.get(cmd.link_id, lock=True)
@@ -131,8 +140,21 @@ async def disconnect(app: App, cmd: Disconnect) -> Link:
         await work.links.shred_credentials(link.id)
         link = replace(link.disconnected(), lease=None)
         await work.links.save(link)
-        work.record(link_event(EventName.LINK_DISCONNECTED, link, cmd.at))
+        event = link_event(EventName.LINK_DISCONNECTED, link, cmd.at)
+        work.record(replace(event, facts={**event.facts, **standing}))
     return link
+
+
+async def _withdrawn(app: App, cmd: Disconnect) -> Mapping[str, str]:
+    async with app.begin(cmd, last=False) as work:
+        link = await work.links.get(cmd.link_id)
+        sealed = await work.links.credentials(link.id)
+    if link.status is LinkStatus.DISCONNECTED:
+        return {}
+    for name in await revoke_upstream(app, [grant_of(app, link, sealed)], cmd.at):
+        app.explain(f"still to be withdrawn at {name}")
+        return {"standing": name}
+    return {}
 
 
 async def _delete_data(work: Work, link: Link) -> None:
@@ -170,12 +192,27 @@ def provider_of(app: App, slug: str) -> Provider:
 
 def login_key(app: App, user_id: UserId, slug: str, identity: str) -> str:
     """What one login of one user at one provider is known by, without telling it."""
-    return app.vault.fingerprint(f"{slug}\n{identity}", context=b"login|" + user_id.bytes)
+    return app.vault.fingerprint(f"{slug}\n{identity}", context=bound_to(Place.LOGIN, user_id))
 
 
-def credentials_context(link: Link) -> bytes:
-    """What sealed credentials are bound to: they open for no other user and no other link."""
-    return b"credentials|" + link.user_id.bytes + link.id.bytes
+def _sealed(app: App, link: Link, login: Login, version: int) -> bytes:
+    plain = json.dumps(dict(login.credentials)).encode()
+    place = bound_to(Place.CREDENTIALS, link.user_id, link.id, version=version)
+    return app.vault.seal(plain, context=place)
+
+
+def opened(app: App, link: Link, credentials: SealedCredentials) -> Secrets:
+    """What `connect_provider` was given for this link. Raises Unsealable."""
+    place = bound_to(Place.CREDENTIALS, link.user_id, link.id, version=credentials.version)
+    return Secrets(json.loads(app.vault.open(credentials.sealed, context=place)))
+
+
+def grant_of(app: App, link: Link, sealed: SealedCredentials | None) -> Grant:
+    try:
+        credentials = None if sealed is None else opened(app, link, sealed)
+    except Unsealable:
+        credentials = None
+    return Grant(provider_slug=link.provider_slug, credentials=credentials)
 
 
 def link_event(name: EventName, link: Link, at: datetime) -> Event:
@@ -235,7 +272,7 @@ def _credentials(info: ProviderInfo, cmd: ConnectProvider) -> Mapping[str, str]:
         if not cmd.nothing or AuthMethod.NONE not in info.auth_methods:
             raise InvalidInput("this provider needs credentials", field=(*using, "nothing"))
         return {}
-    given = cmd.credentials or {}
+    given = cmd.credentials or Secrets({})
     fields = {f.name: f for f in info.credential_fields}
     for name, value in given.items():
         if name not in fields:

@@ -5,21 +5,21 @@ committed page; a worker whose lease ran out stores nothing more.
 """
 
 import asyncio
-import json
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import aclosing, asynccontextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from uuid import UUID
 
-from domain.commands.links import credentials_context, link_event
+from domain.commands.links import link_event, opened
 from domain.commands.pages import store_page
 from domain.errors import CredentialsRejected, DomainError, ErrorCode, NotFound, Unavailable
 from domain.events import Event, EventName
 from domain.handling import command
 from domain.identity import Actor
-from domain.links import Lease, Link, LinkStatus
+from domain.links import Lease, Link, LinkStatus, SealedCredentials
 from domain.ports import App, Provider, Unsealable
+from domain.sealing import Place, bound_to
 from domain.storage.work import Work
 from domain.sync import (
     ATTEMPTS_MAX,
@@ -76,8 +76,8 @@ class LeaseLost(Exception):
 class _Claim:
     run: SyncRun
     link: Link
-    credentials: bytes | None  # sealed, as the file is
-    file: bytes | None
+    credentials: SealedCredentials | None
+    file: bytes | None  # sealed too
     fence: int
 
 
@@ -197,14 +197,13 @@ def _is_over(link: Link, at: datetime) -> bool:
 
 def _pull(app: App, claim: _Claim) -> PullRequest:
     """Raises Unsealable."""
-    run, link, open_ = claim.run, claim.link, app.vault.open
-    credentials, file = {}, None
-    if claim.credentials is not None:
-        credentials = json.loads(open_(claim.credentials, context=credentials_context(link)))
+    run, link, sealed = claim.run, claim.link, claim.credentials
+    file = None
     if claim.file is not None:
-        file = open_(claim.file, context=file_context(run))
+        place = bound_to(Place.FILE, run.user_id, run.id)
+        file = app.vault.open(claim.file, context=place)
     return PullRequest(
-        credentials=credentials,
+        credentials={} if sealed is None else opened(app, link, sealed),
         scopes=run.scopes,
         at=run.started_at or app.now(),
         since=_since(run, link),
@@ -339,11 +338,6 @@ async def _held(work: Work, cmd: RunSync, claim: _Claim) -> tuple[SyncRun, Link]
     if lease.holder != cmd.worker or lease.fence != claim.fence:
         raise LeaseLost
     return run, link
-
-
-def file_context(run: SyncRun) -> bytes:
-    """What a waiting file is sealed for."""
-    return b"file|" + run.user_id.bytes + run.id.bytes
 
 
 def _is_whole(run: SyncRun) -> bool:

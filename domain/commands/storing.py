@@ -11,6 +11,7 @@ from domain.events import Event, EventName
 from domain.links import Link, LinkId, LinkStatus
 from domain.merging import Merge
 from domain.ports import App
+from domain.sealing import Place, bound_to
 from domain.storage.work import Work
 from domain.sync import (
     NO_COUNTS,
@@ -156,4 +157,4 @@ def key_in_files(app: App, link: Link, key: str) -> str:
     It holds the account's number, so it is kept as a keyed hash. A provider that is asked for
     accounts gets its own keys back; a file is never asked for anything.
     """
-    return app.vault.fingerprint(key, context=b"key|" + link.user_id.bytes + link.id.bytes)
+    return app.vault.fingerprint(key, context=bound_to(Place.ACCOUNT_KEY, link.user_id, link.id))

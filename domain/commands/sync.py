@@ -6,7 +6,9 @@ from datetime import date, datetime
 from uuid import UUID
 
 from domain.accounts import AccountId
+from domain.commands.attempts import take, user_of
 from domain.commands.pages import store_page
+from domain.commands.sessions import note_provider
 from domain.commands.storing import Stored
 from domain.errors import Conflict, ErrorCode, InvalidInput, RateLimited
 from domain.handling import command
@@ -41,7 +43,11 @@ class RequestSync:
     at: datetime
 
 
-@command("sync.request", permits=Permission.WRITE_DATA)
+async def _may_request(app: App, cmd: RequestSync) -> None:
+    await take(app, user_of(cmd.actor.user_id), app.limit_settings.sync)
+
+
+@command("sync.request", permits=Permission.WRITE_DATA, limited=_may_request)
 async def request_sync(app: App, cmd: RequestSync) -> list[SyncRun]:
     """Queue a run for each link meant, or join the one that is under way.
 
@@ -49,13 +55,10 @@ async def request_sync(app: App, cmd: RequestSync) -> list[SyncRun]:
         InvalidInput: both ids, no scope, or days in the wrong order.
         NotFound: no such link or account.
         Conflict: LINK_NOT_ACTIVE, the named link cannot be pulled now.
-        RateLimited: SYNC_TOO_SOON, five minutes have not passed and `force` is not set.
+        RateLimited: SYNC_TOO_SOON, five minutes have not passed and `force` is not set; or too
+            many of these.
     """
     _check(cmd)
-    verdict = await app.limits.take(f"user:{cmd.actor.user_id}", app.limit_settings.sync)
-    if not verdict.allowed:
-        wait = int(verdict.retry_after_s) + 1
-        raise RateLimited(f"too many syncs; try again in {wait} s", retry_after_s=wait)
     async with app.begin(cmd) as work:
         await work.users.get(lock=True)
         named = cmd.link_id is not None or cmd.account_id is not None
@@ -69,6 +72,8 @@ async def request_sync(app: App, cmd: RequestSync) -> list[SyncRun]:
                 waits.append(wait)
                 continue
             runs.append(active or await _queue(work, link, cmd, keys))
+        for slug in sorted({link.provider_slug for link in links}):
+            await note_provider(work, cmd.actor, slug)
         if waits and (named or not runs):
             wait = min(waits)
             raise RateLimited(

@@ -5,21 +5,21 @@ from collections.abc import Sequence
 
 from domain.accounts import Account, AccountFilter, AccountId
 from domain.links import LinkId
-from domain.storage.reads import Reads
+from domain.storage.reads import OwnedReads
 
 
-async def accounts(reads: Reads, filter: AccountFilter) -> list[Account]:
+async def accounts(reads: OwnedReads, filter: AccountFilter) -> list[Account]:
     """By name, then id."""
     return [a for a in await reads.accounts() if filter.matches(a)]
 
 
-async def accounts_by_id(reads: Reads, ids: Sequence[AccountId]) -> list[Account | None]:
+async def accounts_by_id(reads: OwnedReads, ids: Sequence[AccountId]) -> list[Account | None]:
     """Inactive ones too."""
     found = {a.id: a for a in await reads.accounts()}
     return [found.get(id) for id in ids]
 
 
-async def accounts_of_links(reads: Reads, links: Sequence[LinkId]) -> list[list[Account]]:
+async def accounts_of_links(reads: OwnedReads, links: Sequence[LinkId]) -> list[list[Account]]:
     """The active accounts that each link feeds, by name then id."""
     fed: dict[LinkId, list[Account]] = defaultdict(list)
     for account in await reads.accounts():
@@ -29,7 +29,7 @@ async def accounts_of_links(reads: Reads, links: Sequence[LinkId]) -> list[list[
     return [fed[id] for id in links]
 
 
-async def ids_of_links(reads: Reads, links: Sequence[LinkId]) -> set[AccountId]:
+async def ids_of_links(reads: OwnedReads, links: Sequence[LinkId]) -> set[AccountId]:
     """The accounts that any of these links feeds, inactive ones too."""
     asked = set(links)
     return {a.id for a in await reads.accounts() if not asked.isdisjoint(a.link_ids)}

@@ -13,17 +13,20 @@ class Budget:
     """What is left. It is spent as rows come in, and looked at before more are asked for.
 
     `objects` have an id; `points` are those of histories, which are made one history after the
-    other, whoever holds `histories`; `snapshots` are what is read to make them.
+    other, whoever holds `histories`; `snapshots` are what is read to make them. `spent` are the
+    objects that were.
     """
 
     objects: int = 50_000
     points: int = 100_000
     snapshots: int = 200_000
+    spent: int = 0
     histories: asyncio.Lock = field(default_factory=asyncio.Lock, repr=False)
 
     def spend_objects(self, count: int) -> None:
         """Raises TooMuch."""
         self.objects = _less(self.objects, count, "objects")
+        self.spent += count
 
     def spend_points(self, count: int) -> None:
         """Raises TooMuch."""
@@ -41,6 +44,7 @@ class Budget:
             yield
         finally:
             self.objects += objects
+            self.spent -= objects
 
 
 def _less(left: int, count: int, what: str) -> int:

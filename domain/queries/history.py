@@ -19,19 +19,19 @@ from domain.history import (
 )
 from domain.queries.budget import Budget
 from domain.queries.identity import today
-from domain.storage.reads import Reads
+from domain.storage.reads import OwnedReads
 
 _UTC = ZoneInfo("UTC")
 
 
-async def span(reads: Reads, since: date | None, until: date | None, at: datetime) -> Span:
+async def span(reads: OwnedReads, since: date | None, until: date | None, at: datetime) -> Span:
     """Days of the viewer's time zone. Raises BadQuery as `span_of` does."""
     viewer = await reads.viewer()
     return span_of(since, until, today=await today(reads, at), zone=viewer.zone)
 
 
 async def balance_history(
-    reads: Reads,
+    reads: OwnedReads,
     accounts: Sequence[AccountId],
     *,
     within: Span,
@@ -65,7 +65,9 @@ def check_points(count: int) -> None:
         raise BadQuery(message)
 
 
-async def latest_balances(reads: Reads, accounts: Sequence[AccountId]) -> list[BalancePoint | None]:
+async def latest_balances(
+    reads: OwnedReads, accounts: Sequence[AccountId]
+) -> list[BalancePoint | None]:
     """The newest snapshot of each, with its change to the one before."""
     asked = list(dict.fromkeys(accounts))
     rows = await reads.latest_snapshots(asked, count=2) if asked else ()
@@ -79,7 +81,7 @@ async def latest_balances(reads: Reads, accounts: Sequence[AccountId]) -> list[B
 
 
 async def snapshots_in(
-    reads: Reads, accounts: Sequence[AccountId], within: Span, budget: Budget
+    reads: OwnedReads, accounts: Sequence[AccountId], within: Span, budget: Budget
 ) -> dict[AccountId, list[BalanceSnapshot]]:
     """Each account's in the span, oldest first, after its last one earlier.
 

@@ -8,7 +8,7 @@ from domain.accounts import AccountId
 from domain.holdings import Holding, HoldingFilter, HoldingId, HoldingKey
 from domain.queries.pages import Page, within
 from domain.securities import Security, SecurityId
-from domain.storage.reads import Reads
+from domain.storage.reads import OwnedReads
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,7 +26,7 @@ def key_of(holding: Holding) -> HoldingKey:
 
 
 async def holdings(
-    reads: Reads, filter: HoldingFilter, *, limit: int, after: HoldingKey | None
+    reads: OwnedReads, filter: HoldingFilter, *, limit: int, after: HoldingKey | None
 ) -> HoldingPage:
     """By symbol, then id."""
     rows: Sequence[Holding] = ()
@@ -41,7 +41,7 @@ async def holdings(
 
 
 async def holdings_of_accounts(
-    reads: Reads,
+    reads: OwnedReads,
     accounts: Sequence[AccountId],
     filter: HoldingFilter,
     *,
@@ -66,7 +66,7 @@ async def holdings_of_accounts(
     ]
 
 
-async def totals(reads: Reads, pages: Sequence[HoldingPage]) -> list[int]:
+async def totals(reads: OwnedReads, pages: Sequence[HoldingPage]) -> list[int]:
     """How many holdings each page is a part of; a statement for each different filter."""
     asked: dict[HoldingFilter, set[AccountId]] = defaultdict(set)
     whole: dict[HoldingFilter, int] = {}
@@ -86,12 +86,12 @@ async def totals(reads: Reads, pages: Sequence[HoldingPage]) -> list[int]:
     return [counts.get((page.filter, page.account_id), 0) for page in pages]
 
 
-async def holdings_by_id(reads: Reads, ids: Sequence[HoldingId]) -> list[Holding | None]:
+async def holdings_by_id(reads: OwnedReads, ids: Sequence[HoldingId]) -> list[Holding | None]:
     """Closed ones too."""
     found = {h.id: h for h in await reads.holdings_by_id(list(dict.fromkeys(ids)))}
     return [found.get(id) for id in ids]
 
 
-async def securities_by_id(reads: Reads, ids: Sequence[SecurityId]) -> list[Security | None]:
+async def securities_by_id(reads: OwnedReads, ids: Sequence[SecurityId]) -> list[Security | None]:
     found = {s.id: s for s in await reads.securities_by_id(list(dict.fromkeys(ids)))}
     return [found.get(id) for id in ids]

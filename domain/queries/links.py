@@ -11,10 +11,10 @@ from domain.links import (
     ProviderInfo,
 )
 from domain.ports import Provider
-from domain.storage.reads import Reads
+from domain.storage.reads import OwnedReads
 
 
-async def links(reads: Reads, statuses: Sequence[LinkStatus] | None) -> list[Link]:
+async def links(reads: OwnedReads, statuses: Sequence[LinkStatus] | None) -> list[Link]:
     """By `connected_at`, then id. None leaves out those that were disconnected."""
     return [
         link
@@ -27,7 +27,7 @@ async def links(reads: Reads, statuses: Sequence[LinkStatus] | None) -> list[Lin
     ]
 
 
-async def links_by_id(reads: Reads, ids: Sequence[LinkId | None]) -> list[Link | None]:
+async def links_by_id(reads: OwnedReads, ids: Sequence[LinkId | None]) -> list[Link | None]:
     """None for None, so that what has no link may ask for it."""
     asked = [id for id in dict.fromkeys(ids) if id is not None]
     found = {link.id: link for link in (await reads.links(asked) if asked else ())}

@@ -12,16 +12,16 @@ from domain.portfolio import NetWorth, NetWorthPoint
 from domain.queries.budget import Budget
 from domain.queries.history import snapshots_in
 from domain.queries.identity import today
-from domain.storage.reads import Reads
+from domain.storage.reads import OwnedReads
 
 
-async def net_worth(reads: Reads, into: Currency | None, at: datetime) -> NetWorth:
+async def net_worth(reads: OwnedReads, into: Currency | None, at: datetime) -> NetWorth:
     """In the viewer's base currency by default."""
     return portfolio.net_worth(await reads.accounts(), into=await _into(reads, into), at=at)
 
 
 async def net_worth_history(
-    reads: Reads,
+    reads: OwnedReads,
     *,
     within: Span,
     interval: Interval,
@@ -58,7 +58,7 @@ async def net_worth_history(
     return portfolio.net_worth_points(accounts, days, values, into=currency)
 
 
-async def _into(reads: Reads, asked: Currency | None) -> Currency:
+async def _into(reads: OwnedReads, asked: Currency | None) -> Currency:
     return (await reads.viewer()).base_currency if asked is None else asked
 
 

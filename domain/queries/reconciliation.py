@@ -7,13 +7,13 @@ from domain.accounts import Account, AccountGroup, AccountId
 from domain.holdings import Holding, HoldingFilter
 from domain.queries.budget import Budget
 from domain.reconciliation import POSITIONS_MAX, Balances, Reconciliation, reconcile
-from domain.storage.reads import Reads
+from domain.storage.reads import OwnedReads
 
 _INVESTED = (AccountGroup.INVESTMENT, AccountGroup.OTHER)
 
 
 async def reconciliations(
-    reads: Reads, accounts: Sequence[Account], budget: Budget
+    reads: OwnedReads, accounts: Sequence[Account], budget: Budget
 ) -> list[Reconciliation]:
     """Of each account, in two statements at most. Raises TooMuch."""
     fed = {a.id: a for a in accounts if not a.is_manual}

@@ -8,7 +8,7 @@ from domain.accounts import AccountId
 from domain.errors import BadQuery
 from domain.queries.accounts import ids_of_links
 from domain.queries.pages import Page, within
-from domain.storage.reads import Reads
+from domain.storage.reads import OwnedReads
 from domain.transactions import (
     Transaction,
     TransactionFilter,
@@ -33,7 +33,7 @@ def key_of(transaction: Transaction, order: TransactionOrder) -> TransactionKey:
 
 
 async def transactions(
-    reads: Reads,
+    reads: OwnedReads,
     filter: TransactionFilter,
     order: TransactionOrder,
     *,
@@ -55,7 +55,7 @@ async def transactions(
 
 
 async def transactions_of_accounts(
-    reads: Reads,
+    reads: OwnedReads,
     accounts: Sequence[AccountId],
     filter: TransactionFilter,
     order: TransactionOrder,
@@ -87,7 +87,7 @@ async def transactions_of_accounts(
     ]
 
 
-async def totals(reads: Reads, pages: Sequence[TransactionPage]) -> list[int]:
+async def totals(reads: OwnedReads, pages: Sequence[TransactionPage]) -> list[int]:
     """How many transactions each page is a part of; a statement for each different filter."""
     asked: dict[TransactionFilter, set[AccountId]] = defaultdict(set)
     whole: dict[TransactionFilter, int] = {}
@@ -108,14 +108,14 @@ async def totals(reads: Reads, pages: Sequence[TransactionPage]) -> list[int]:
 
 
 async def transactions_by_id(
-    reads: Reads, ids: Sequence[TransactionId]
+    reads: OwnedReads, ids: Sequence[TransactionId]
 ) -> list[Transaction | None]:
     """Those found gone at the provider too."""
     found = {t.id: t for t in await reads.transactions_by_id(list(dict.fromkeys(ids)))}
     return [found.get(id) for id in ids]
 
 
-async def _resolved(reads: Reads, filter: TransactionFilter) -> TransactionFilter:
+async def _resolved(reads: OwnedReads, filter: TransactionFilter) -> TransactionFilter:
     """The filter with the accounts that its links feed in their place."""
     if filter.since and filter.until and filter.since > filter.until:
         raise BadQuery("from is after to")

@@ -3,11 +3,14 @@
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Protocol
+from uuid import UUID
 
 from domain.accounts import Account, AccountId
+from domain.audit import AuditEntry
 from domain.history import BalanceSnapshot
 from domain.holdings import Holding, HoldingFilter, HoldingId, HoldingKey
-from domain.identity import User
+from domain.identity import OwnSession, Person, SecurityConfig, User, UserId
+from domain.jobs import JobsStatus
 from domain.links import Link, LinkId
 from domain.reconciliation import Balances
 from domain.securities import Security, SecurityId
@@ -21,7 +24,7 @@ from domain.transactions import (
 )
 
 
-class Reads(Protocol):
+class OwnedReads(Protocol):
     """One snapshot of the viewer's own rows: everything read through it is of one instant.
 
     Batch methods take keys and give what they found, in the order that each says; a key without
@@ -115,4 +118,35 @@ class Reads(Protocol):
     async def quarantine(
         self, runs: Sequence[RunId], *, limit: int
     ) -> Mapping[RunId, Sequence[QuarantinedRow]]: ...
+
+
+class PeopleReads(Protocol):
+    """Of the viewer: where they are signed in, and what was done. Of others, to administrators who
+    were asked for their permission before: that they are there, and never what is theirs.
+    """
+
+    async def sessions(self) -> Sequence[OwnSession]:
+        """Those that go on, the last used first."""
+
+    async def security_config(self) -> SecurityConfig: ...
+    async def activity(self, *, limit: int, after: UUID | None) -> Sequence[AuditEntry]:
+        """What is about the viewer, the newest first."""
+
+    async def activity_by_id(self, ids: Sequence[UUID]) -> Sequence[AuditEntry]: ...
+    async def people(
+        self, sought: str | None, *, limit: int, after: str | None
+    ) -> Sequence[Person]:
+        """By address, those after `after` whose address has `sought` in it."""
+
+    async def people_by_id(self, ids: Sequence[UserId]) -> Sequence[Person]: ...
+    async def jobs(self) -> JobsStatus: ...
+    async def audit(
+        self, user_id: UserId | None, action: str | None, *, limit: int, after: UUID | None
+    ) -> Sequence[AuditEntry]:
+        """The same of everyone, or of one person or action."""
+
+
+class Reads(OwnedReads, PeopleReads, Protocol):
+    """All of it; whoever opened it closes it."""
+
     async def close(self) -> None: ...

@@ -1,6 +1,6 @@
 """One unit of work to write in, and the repositories of what people own."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any, Protocol
@@ -10,12 +10,13 @@ from domain.accounts import Account, AccountId
 from domain.events import Event
 from domain.history import BalanceSnapshot
 from domain.holdings import Holding, HoldingId
+from domain.identity import UserId
 from domain.imports import ImportFile
-from domain.links import Link, LinkId, LinkStatus
+from domain.links import Link, LinkId, LinkStatus, SealedCredentials
 from domain.merging import Merge, StoredTransactions, TransactionMerge
 from domain.money import Money
 from domain.securities import Security
-from domain.storage.people import Sessions, Users
+from domain.storage.people import EmailTokens, Rotation, SecondFactors, Sessions, Users
 from domain.sync import QuarantinedRow, RunId, SyncRun
 from domain.transactions import Transaction, TransactionId
 
@@ -30,8 +31,10 @@ class Links(Protocol):
     async def list(self, statuses: Sequence[LinkStatus]) -> Sequence[Link]: ...
     async def add(self, link: Link) -> None: ...
     async def save(self, link: Link) -> None: ...
-    async def credentials(self, id: LinkId) -> bytes | None: ...
-    async def save_credentials(self, id: LinkId, sealed: bytes) -> None: ...
+    async def credentials(self, id: LinkId) -> SealedCredentials | None: ...
+    async def save_credentials(self, id: LinkId, seal: Callable[[int], bytes]) -> None:
+        """`seal` is given their version, which the link never had before, nor has again."""
+
     async def shred_credentials(self, id: LinkId) -> None: ...
 
 
@@ -191,6 +194,9 @@ class Work(Protocol):
 
     users: Users
     sessions: Sessions
+    security: Rotation
+    email_tokens: EmailTokens
+    second_factors: SecondFactors
     links: Links
     accounts: Accounts
     securities: Securities
@@ -201,5 +207,10 @@ class Work(Protocol):
     imports: Imports
 
     def record(self, event: Event) -> None: ...
-    def later(self, job: str, *, key: str, payload: Mapping[str, str]) -> None:
-        """A job, enqueued as this commits; one of the same key that waits already is enough."""
+    def later(
+        self, job: str, *, key: str, payload: Mapping[str, str], of: UserId | None = None
+    ) -> None:
+        """A job, enqueued as this commits; one of the same key that waits already is enough.
+
+        It works in this user's identity, or in that of whom it is `of`.
+        """

@@ -65,7 +65,7 @@ class Database:
         now = datetime.now(UTC)
         return [
             tokens.issue(
-                user_id=p.user_id, session_id=p.session_id, role="USER", version=0, now=now
+                user_id=p.user_id, session_id=p.session_id, version=0, generation=0, now=now
             )
             for p in self.people
         ]
@@ -102,7 +102,9 @@ def database(folder: Path, people: int, say: Callable[[str], None]) -> Iterator[
                 known = {"people": people, "seed": VERSION, "last_day": today}
                 seeded_s = _seed(server, people, date.fromisoformat(known["last_day"]), say)
                 made.write_text(json.dumps(known))
-            keyring = folder / "keyring.json"
+            # Not beside the database, where keys are a development instance's: the servers that
+            # are measured run as in production.
+            keyring = folder / "keys" / "keyring.json"
             Keyring.load_or_create(keyring)
             yield Database(
                 server=server,

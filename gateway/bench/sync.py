@@ -11,11 +11,12 @@ from time import perf_counter, process_time
 
 import msgspec
 
-from domain.commands.people import CreateUser, actor_to_be, create_user
 from domain.commands.links import ConnectProvider, connect_provider
+from domain.commands.people import CreateUser, actor_to_be, create_user
 from domain.commands.running import RunSync, run_sync
 from domain.commands.sync import RequestSync, request_sync
 from domain.identity import Actor, Role, new_id
+from domain.secret import Secret, Secrets
 from domain.sync import SyncRun, SyncStatus
 from gateway.logs import configure
 from gateway.settings import Settings
@@ -78,7 +79,11 @@ async def _queued(wired: Wired) -> SyncRun:
         )
         return (await request_sync(app, again))[0]
     new = CreateUser(
-        actor=actor_to_be(Role.USER), email=EMAIL, password=PASSWORD, role=Role.USER, at=app.now()
+        actor=actor_to_be(Role.USER),
+        email=EMAIL,
+        password=Secret(PASSWORD),
+        role=Role.USER,
+        at=app.now(),
     )
     actor = Actor(user_id=(await create_user(app, new)).id, role=Role.USER)
     connect = ConnectProvider(
@@ -86,7 +91,7 @@ async def _queued(wired: Wired) -> SyncRun:
         provider_slug="sandbox",
         link_id=None,
         alias=None,
-        credentials={"scenario": SCENARIO},
+        credentials=Secrets({"scenario": SCENARIO}),
         nothing=None,
         oauth=False,
         at=app.now(),

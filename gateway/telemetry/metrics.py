@@ -199,6 +199,15 @@ REFUSED = Metric(
     "Attempts beyond a rate",
     {"limit": "the names of our own limits"},
 )
+LIMITS_AWAY = Metric(
+    "dashtam.limits.away", GAUGE, "", "1 while Redis, where processes share their limits, is away"
+)
+AUDIT_UNSEALED = Metric(
+    "dashtam.audit.unsealed",
+    GAUGE,
+    "s",
+    "How long the oldest row of the audit log has waited to be sealed; told by each process",
+)
 LOOP_DELAY = Metric(
     "dashtam.event_loop.delay",
     HISTOGRAM,
@@ -232,7 +241,8 @@ BUILD = Metric(
 METRICS = (
     *(HTTP, HTTP_ACTIVE, SOCKETS, OPERATIONS, OPERATIONS_ACTIVE, ERRORS, COMMANDS, STATEMENT),
     *(POOL, POOL_MAX, POOL_PENDING, POOL_WAIT, CALL, BREAKERS, RUNS, TRANSACTIONS, JOBS),
-    *(JOBS_OLDEST, RELAY_DELAY, RELAY_IDLE, REFUSED, LOOP_DELAY, MEMORY, CPU, COLLECTIONS, BUILD),
+    *(JOBS_OLDEST, RELAY_DELAY, RELAY_IDLE, REFUSED, LIMITS_AWAY, AUDIT_UNSEALED),
+    *(LOOP_DELAY, MEMORY, CPU, COLLECTIONS, BUILD),
 )
 
 

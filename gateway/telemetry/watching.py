@@ -12,6 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from adapters import telemetry
 from domain.ports import Limit, Limits, Verdict
+from gateway.shared_limits import SharedLimits
 from gateway.telemetry import metrics as m
 from gateway.telemetry.metrics import Instruments, Readings
 from gateway.telemetry.outside import Outside, provider_label
@@ -33,6 +34,7 @@ class Watching(Requests, Outside, Work):
         self._pools: dict[str, Callable[[], PoolState]] = {}
         self._jobs_count: int | None = None
         self._jobs_oldest_s: float | None = None
+        self._unsealed_s: float | None = None
         add_process(self.instruments)
         self.instruments.sources |= {
             m.POOL: self._connections,
@@ -41,6 +43,7 @@ class Watching(Requests, Outside, Work):
             m.JOBS: lambda: _told(self._jobs_count),
             m.JOBS_OLDEST: lambda: _told(self._jobs_oldest_s),
             m.RELAY_IDLE: lambda: _told(self.relay_idle_s),
+            m.AUDIT_UNSEALED: lambda: _told(self._unsealed_s),
         }
 
     def pools(self, read: asyncpg.Pool, write: AsyncEngine) -> None:
@@ -57,10 +60,15 @@ class Watching(Requests, Outside, Work):
         self._pools = {"read": reading, "write": writing}
 
     def limits(self, limits: Limits) -> Limits:
+        if isinstance(limits, SharedLimits):
+            self.instruments.sources[m.LIMITS_AWAY] = lambda: _told(float(limits.is_away))
         return Counted(limits, self)
 
     def waiting_jobs(self, count: int, oldest_s: float) -> None:
         self._jobs_count, self._jobs_oldest_s = count, oldest_s
+
+    def unsealed(self, oldest_s: float) -> None:
+        self._unsealed_s = oldest_s
 
     def _connections(self) -> Readings:
         for name, state in [*self._pools.items()]:
@@ -85,6 +93,9 @@ class Counted:
         if not verdict.allowed:
             self._watching.refused(limit.name)
         return verdict
+
+    async def settle(self, key: str, limit: Limit, units: int) -> None:
+        await self._limits.settle(key, limit, units)
 
 
 def _told(value: float | None) -> Readings:

@@ -8,8 +8,8 @@ from time import monotonic, time_ns
 import structlog
 from opentelemetry.trace import Link, SpanKind, format_trace_id
 
+from domain.audit import Command
 from domain.errors import DomainError, Unavailable
-from domain.ports import Command
 from domain.sync import SyncRun
 from gateway.telemetry import metrics as m
 from gateway.telemetry.spans import NOTHING, Spans, remote

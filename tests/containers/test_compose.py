@@ -25,7 +25,7 @@ from tests.containers.compose import (
 PASSWORDS = {"POSTGRES_PASSWORD", "OWNER_PASSWORD", "APP_PASSWORD", "REDIS_PASSWORD"}
 # What a container does not choose: it runs no development, and no server of its own.
 NOT_IN_CONTAINERS = {"DASHTAM_MODE", "DASHTAM_DEBUG", "DASHTAM_PG_BIN"}
-ONE_SHOT = {"migrate", "keys"}
+ONE_SHOT = {"migrate", "keys", "rotate"}
 
 
 def names_of_settings() -> set[str]:
@@ -54,7 +54,7 @@ def test_every_image_is_pinned_to_one_release() -> None:
     images = {name: service["image"] for name, service in services().items()}
     ours = {name for name, image in images.items() if image == "dashtam:${IMAGE_TAG:-local}"}
 
-    assert ours == {"gateway", "worker", "migrate", "keys"}
+    assert ours == {"gateway", "worker", *ONE_SHOT}
     for name in images.keys() - ours:
         assert re.fullmatch(r"[a-z]+:\d+\.\d+(\.\d+)?-[a-z]+[\d.]*", images[name]), images[name]
 
@@ -94,7 +94,7 @@ def test_only_caddy_is_in_front_and_the_data_has_no_way_out() -> None:
 
     assert on["front"] == {"caddy"}
     assert on["inside"] == {"caddy", "gateway"}
-    assert on["data"] == {"gateway", "worker", "migrate", "postgres", "redis"}
+    assert on["data"] == {"gateway", "worker", "migrate", "rotate", "postgres", "redis"}
     assert on["outside"] == {"gateway", "worker"}
     assert networks["data"]["internal"] is True
     assert networks["inside"]["internal"] is True
@@ -157,7 +157,7 @@ def test_the_passwords_of_the_owner_and_the_superuser_stay_with_who_needs_them()
         for name in services()
     }
 
-    assert seen["gateway"] == seen["worker"] == {"APP_PASSWORD", "REDIS_PASSWORD"}
+    assert seen["gateway"] == seen["worker"] == seen["rotate"] == {"APP_PASSWORD", "REDIS_PASSWORD"}
     assert seen["migrate"] == {"APP_PASSWORD", "REDIS_PASSWORD", "OWNER_PASSWORD"}
     assert seen["caddy"] == seen["keys"] == set()
 

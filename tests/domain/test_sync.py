@@ -20,7 +20,6 @@ from domain.identity import (
     new_id,
     normal_email,
     session_limit,
-    strong_password,
 )
 from domain.imports import Statement, content_keys, pages_of
 from domain.securities import is_cusip, is_isin
@@ -129,14 +128,6 @@ def test_what_is_no_address_is_refused(bad: str) -> None:
     with pytest.raises(InvalidInput):
         normal_email(bad)
     assert normal_email("  Demo@Example.COM ") == "demo@example.com"
-
-
-@pytest.mark.parametrize("weak", ["short", "aaaaaaaaaaaaaaaa", "my-margaret-2026", "x1y2z3" * 200])
-def test_weak_passwords_are_refused_with_a_reason(weak: str) -> None:
-    with pytest.raises(InvalidInput) as refused:
-        strong_password(weak, email="margaret@example.com", field=("input", "password"))
-    assert refused.value.code is ErrorCode.WEAK_PASSWORD
-    assert strong_password("correct-horse-battery-staple", email="demo@example.com", field=())
 
 
 @pytest.mark.parametrize("bad", ["Mars/Olympus", "../etc/passwd", "", "utc ", "EST5EDT4"])

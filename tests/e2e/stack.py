@@ -21,6 +21,7 @@ from starlette.applications import Starlette
 
 from domain.commands.people import CreateUser, actor_to_be, create_user
 from domain.identity import Role
+from domain.secret import Secret
 from gateway.settings import Settings
 from gateway.wiring import Wired, wire
 from tests.servers import Database
@@ -47,6 +48,9 @@ def environment(database: Database, folder: Path, port: int, **more: str) -> dic
         "DASHTAM_DB_READ_POOL": "5",
         "DASHTAM_DB_WRITE_POOL": "5",
         "DASHTAM_LIMIT_SIGN_IN_ADDRESS": "100000",
+        "DASHTAM_LIMIT_REGISTER": "100000",
+        "DASHTAM_LIMIT_VERIFY": "100000",
+        "DASHTAM_LIMIT_RESET": "100000",
         **more,
     }
 
@@ -244,7 +248,12 @@ class _Server(uvicorn.Server):
 async def served_here(app: Starlette) -> AsyncIterator[str]:
     """The application in this process, on a loopback socket; gives its address."""
     config = uvicorn.Config(
-        app, port=0, lifespan="on", log_config=None, timeout_graceful_shutdown=2
+        app,
+        port=0,
+        lifespan="on",
+        log_config=None,
+        proxy_headers=False,
+        timeout_graceful_shutdown=2,
     )
     server = _Server(config)
     running_ = asyncio.create_task(server.serve())
@@ -262,7 +271,11 @@ async def make_user(
     wired: Wired, email: str, password: str = PASSWORD, role: Role = Role.USER
 ) -> None:
     cmd = CreateUser(
-        actor=actor_to_be(role), email=email, password=password, role=role, at=wired.app.now()
+        actor=actor_to_be(role),
+        email=email,
+        password=Secret(password),
+        role=role,
+        at=wired.app.now(),
     )
     await create_user(wired.app, cmd)
 

@@ -110,6 +110,10 @@ async def holds(engine: Engine) -> None:
     ended = await engine.count("events", "name = 'sync.completed'")
     assert ended == (1 if run["status"] == "SUCCEEDED" else 0)  # I6
     assert await engine.count("events", "name = 'sync.started'") <= 1
+    rows = await engine.rows("audit_log", "action = 'sync.run'")
+    tried = {row["id"].int & ~1 for row in rows if row["outcome"] == "ATTEMPTED"}
+    outcomes = [row["id"].int & ~1 for row in rows if row["outcome"] != "ATTEMPTED"]
+    assert len(outcomes) == len({*outcomes} & tried)  # one each; none where it was killed
 
 
 async def test_a_killed_workers_run_ends_as_if_nobody_had_been_killed(

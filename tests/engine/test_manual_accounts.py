@@ -23,6 +23,7 @@ from domain.errors import Conflict, ErrorCode, InvalidInput, NotFound, NotPermit
 from domain.identity import UNSET, Actor, Role, new_id
 from domain.queries.budget import Budget
 from domain.queries.reconciliation import reconciliations
+from domain.secret import Secret
 from tests.builders import USD, money
 from tests.engine.world import DATA, Engine
 
@@ -317,7 +318,7 @@ async def test_somebody_elses_account_does_not_exist(engine: Engine) -> None:
     cmd = CreateUser(
         actor=actor_to_be(Role.USER),
         email="bob@example.com",
-        password=PASSWORD,
+        password=Secret(PASSWORD),
         role=Role.USER,
         at=engine.clock(),
     )

@@ -18,6 +18,7 @@ from domain.identity import new_id
 from domain.ports import RUN_MOVED
 from domain.sync import RunId, SyncStatus
 from gateway.movements import RunMovements
+from tests.builders import a_mac
 from tests.engine.world import Engine
 from tests.gateway.http.served import until
 
@@ -152,7 +153,7 @@ async def test_a_failure_to_tell_fails_no_work_and_is_in_the_log(engine: Engine)
     async with AsyncExitStack() as stack:
         opened = open_engine(engine.database.app_url, 1)
         stack.push_async_callback(opened.dispose)
-        store = PostgresStore(opened, moved=movements.moved)
+        store = PostgresStore(opened, mac=a_mac, moved=movements.moved)
         await engine.connect()
         row = await engine.one("sync_runs")
         with structlog.testing.capture_logs() as lines:

@@ -7,6 +7,7 @@ from domain.commands.sync import CancelSync, ScheduleSync, cancel_sync, schedule
 from domain.errors import Conflict, ErrorCode, InvalidInput, NotFound, RateLimited
 from domain.identity import Actor, Role, UserId, new_id
 from domain.links import LinkId
+from domain.secret import Secret
 from domain.sync import RunId, SyncRun, SyncScope, SyncStatus, SyncTrigger
 from tests.engine.scripted import Scripted, accounts, checking, spent, transactions
 from tests.engine.world import Engine
@@ -85,7 +86,7 @@ async def test_a_stranger_cannot_sync_another_ones_link(engine: Engine) -> None:
         CreateUser(
             actor=actor_to_be(Role.USER),
             email="bob@example.com",
-            password="correct-horse-battery-staple",
+            password=Secret("correct-horse-battery-staple"),
             role=Role.USER,
             at=engine.clock(),
         ),

@@ -11,7 +11,7 @@ from adapters.postgres.connections import open_engine
 from adapters.postgres.store import PostgresStore
 from domain.ports import App
 from domain.sync import ReceivedTransaction, SyncStatus
-from tests.builders import terms
+from tests.builders import a_mac, terms
 from tests.engine.scripted import Scripted, accounts, checking, spent, transactions
 from tests.engine.world import DATA, Engine
 
@@ -38,7 +38,7 @@ class Counted:
 @asynccontextmanager
 async def counted(engine: Engine) -> AsyncIterator[Counted]:
     own = open_engine(engine.database.app_url, 2)
-    counting = Counted(replace(engine.app, store=PostgresStore(own)))
+    counting = Counted(replace(engine.app, store=PostgresStore(own, mac=a_mac)))
     event.listen(own.sync_engine, "before_cursor_execute", counting.hear)
     yield counting
     await own.dispose()

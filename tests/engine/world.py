@@ -25,6 +25,7 @@ from domain.identity import Actor, Role, new_id
 from domain.imports import ImportPreview
 from domain.links import Link, LinkId
 from domain.ports import App, Limit, LimitSettings, Provider
+from domain.secret import Secret, Secrets
 from domain.sync import RunId, SyncRun
 from gateway.settings import Settings
 from gateway.wiring import Wired, wire
@@ -79,7 +80,7 @@ class Engine:
                 provider_slug=provider,
                 link_id=link_id,
                 alias=alias,
-                credentials=credentials or None,
+                credentials=Secrets(credentials) if credentials else None,
                 nothing=None if credentials else True,
                 oauth=False,
                 at=self.clock(),
@@ -252,7 +253,15 @@ def settings_of(database: Database, data_dir: Path, **said: str) -> Settings:
 
 def roomy() -> LimitSettings:
     return LimitSettings(
-        sign_in_account=ROOMY, sign_in_address=ROOMY, refresh=ROOMY, connect=ROOMY, sync=ROOMY
+        sign_in_account=ROOMY,
+        sign_in_address=ROOMY,
+        register=ROOMY,
+        verify=ROOMY,
+        reset=ROOMY,
+        reset_account=ROOMY,
+        refresh=ROOMY,
+        connect=ROOMY,
+        sync=ROOMY,
     )
 
 
@@ -279,7 +288,7 @@ async def running_engine(
                 CreateUser(
                     actor=actor_to_be(Role.USER),
                     email="ann@example.com",
-                    password=PASSWORD,
+                    password=Secret(PASSWORD),
                     role=Role.USER,
                     at=clock(),
                 ),

@@ -12,10 +12,14 @@ from typing import Any
 import httpx2
 import pytest
 
+from domain.audit import Attempt, AuditOutcome
+from domain.commands.passwords import ChangePassword, change_password
+from domain.commands.sessions import actor_of_token
 from domain.errors import Unavailable
 from domain.identity import Actor
-from domain.ports import Attempt
+from domain.secret import Secret
 from gateway.asgi import _sessions, graphql_view
+from tests.engine.sessions import nobody
 from tests.engine.world import PASSWORD, Engine, running_engine
 from tests.gateway.http.served import served
 from tests.servers import Database
@@ -151,7 +155,9 @@ async def test_a_use_that_cannot_be_noted_fails_no_request(engine: Engine) -> No
         def begin(self, actor: Actor, settles: Attempt | None) -> Any:
             raise Unavailable("the database is away")
 
-        async def audit(self, attempt: Attempt, outcome: str, detail: str | None = None) -> None:
+        async def audit(
+            self, attempt: Attempt, outcome: AuditOutcome, detail: str | None = None
+        ) -> bool:
             raise Unavailable("the database is away")
 
     async with browsing(engine) as first:
@@ -186,6 +192,113 @@ async def test_a_token_gets_no_cookie(engine: Engine, browser: httpx2.AsyncClien
     assert "set-cookie" not in answer.headers
     session = await noted(engine)
     assert session["expires_at"] == expires_at
+
+
+async def test_a_session_that_was_prolonged_elsewhere_is_not_refused_from_memory(
+    engine: Engine, browser: httpx2.AsyncClient
+) -> None:
+    await sign_in(browser)
+    assert (await look(browser)).status_code == 200
+    await engine.spy.execute("UPDATE sessions SET expires_at = expires_at + interval '1 day'")
+    engine.clock.turn(days=30, seconds=1)
+    assert (await look(browser)).status_code == 200
+
+
+async def test_a_session_that_expired_is_refused_without_a_look(
+    engine: Engine, browser: httpx2.AsyncClient
+) -> None:
+    """Whoever goes on asking with what is long over costs the database nothing."""
+    await sign_in(browser)
+    engine.clock.turn(days=31)
+    assert (await look(browser)).status_code == 401
+    await engine.spy.execute("UPDATE sessions SET expires_at = expires_at + interval '9 days'")
+    assert (await look(browser)).status_code == 401, "it is remembered for five seconds"
+
+
+async def test_a_token_that_is_remembered_is_refused_once_it_expires(
+    engine: Engine, browser: httpx2.AsyncClient
+) -> None:
+    token = await sign_in(browser, "BODY")
+    for minutes, status in ((14, 200), (1, 401)):
+        engine.clock.turn(minutes=minutes)
+        assert (await look(browser, token)).status_code == status
+
+
+async def test_a_rotation_of_which_no_news_came_is_kept_by_what_was_looked_up(
+    engine: Engine, browser: httpx2.AsyncClient
+) -> None:
+    """A gateway that remembers a session knows when its grace is over."""
+    token = await sign_in(browser, "BODY")
+    await engine.spy.execute(
+        "UPDATE security_config SET global_token_version = 1, grace_seconds = 60,"
+        " last_rotated_at = $1",
+        engine.clock(),
+    )
+    assert (await look(browser, token)).status_code == 200
+    engine.clock.turn(seconds=60)
+    assert (await look(browser, token)).status_code == 401
+
+
+async def test_what_changes_about_a_user_is_told_and_counts_at_once(
+    engine: Engine, browser: httpx2.AsyncClient
+) -> None:
+    token = await sign_in(browser, "BODY")
+    asked = {"query": 'mutation { updateSettings(input: {timeZone: "UTC"}) { errors { code } } }'}
+
+    async def codes() -> list[str]:
+        headers = {"authorization": f"Bearer {token}"}
+        answer = (await browser.post("/graphql", json=asked, headers=headers)).json()
+        return [error["code"] for error in answer["data"]["updateSettings"]["errors"]]
+
+    await engine.spy.execute("SELECT pg_notify('dashtam_user_changed', 'no id')")  # is survived
+    assert await codes() == []
+    await engine.spy.execute("UPDATE users SET role = 'READONLY'")
+    async with asyncio.timeout(1):
+        while not await codes():  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+    assert await codes() == ["NOT_PERMITTED"]
+
+
+CHANGE_PASSWORD = """mutation ($now: String!) { changePassword(input: {currentPassword: "%s",
+  newPassword: $now}) { changed errors { code } } }""".replace("%s", PASSWORD)
+
+
+async def test_a_cookie_gets_a_new_secret_with_the_password_and_the_old_one_is_dead_everywhere(
+    engine: Engine, browser: httpx2.AsyncClient
+) -> None:
+    await sign_in(browser)
+    old = browser.cookies["dashtam"]
+    async with browsing(engine) as elsewhere:
+        elsewhere.cookies = browser.cookies
+        assert (await look(elsewhere)).status_code == 200
+        stolen = {"cookie": f"dashtam={old}"}
+
+        new = {"query": CHANGE_PASSWORD, "variables": {"now": "another of fifteen or more"}}
+        answer = (await browser.post("/graphql", json=new)).json()
+        assert answer == {"data": {"changePassword": {"changed": True, "errors": []}}}
+
+        assert browser.cookies["dashtam"] != old
+        assert (await look(browser)).status_code == 200
+        elsewhere.cookies.clear()
+        asked = {"query": "{ viewer { email } }"}
+        async with asyncio.timeout(1):
+            while (await elsewhere.post("/graphql", json=asked, headers=stolen)).is_success:
+                pass
+
+
+async def test_where_no_cookie_can_be_set_the_one_there_is_stays(engine: Engine) -> None:
+    """Such as over a socket: whoever changed their password there is not thrown out."""
+    async with browsing(engine) as browser:
+        await sign_in(browser)
+        here = await actor_of_token(engine.app, browser.cookies["dashtam"], nobody())
+        cmd = ChangePassword(
+            actor=here,
+            current=Secret(PASSWORD),
+            new=Secret("another of fifteen or more"),
+            at=engine.clock(),
+        )
+        await change_password(engine.app, cmd)
+        assert (await look(browser)).status_code == 200
 
 
 # ── addresses ─────────────────────────────────────────────────────────────────

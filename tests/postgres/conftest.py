@@ -7,6 +7,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from adapters.postgres.connections import open_engine
 from adapters.postgres.store import PostgresStore
+from tests.builders import a_mac
 from tests.servers import Database
 
 
@@ -19,4 +20,4 @@ async def engine(database: Database) -> AsyncIterator[AsyncEngine]:
 
 @pytest.fixture
 def store(engine: AsyncEngine) -> PostgresStore:
-    return PostgresStore(engine)
+    return PostgresStore(engine, mac=a_mac)

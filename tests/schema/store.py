@@ -1,22 +1,23 @@
 """A store in memory: a unit of work changes a copy, and a clean exit puts it in place."""
 
 from collections import Counter
-from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from decimal import Decimal
 from typing import Any, cast
 
 from domain.accounts import Account, AccountId
+from domain.audit import Attempt, AuditOutcome
 from domain.errors import NotFound
 from domain.events import Event
 from domain.history import BalanceSnapshot
-from domain.identity import Actor, Session, SessionId, User, UserId
+from domain.identity import Actor, SecurityConfig, Session, SessionId, User, UserId
 from domain.imports import ImportFile
-from domain.links import Link, LinkId, LinkStatus
+from domain.links import Link, LinkId, LinkStatus, SealedCredentials
 from domain.merging import Merge
-from domain.ports import Attempt, KnownUser, Limit, LiveSession, Verdict
+from domain.ports import KnownUser, Limit, LiveSession, Verdict
 from domain.storage.work import Change, Work
 from domain.sync import QuarantinedRow, RunId, SyncRun, SyncStatus, SyncTrigger
 from domain.transactions import Transaction, TransactionId
@@ -38,6 +39,7 @@ class MemoryStore:
     @asynccontextmanager
     async def begin(self, actor: Actor, settles: Attempt | None) -> AsyncIterator[Work]:
         work = _Work(self.ledgers[actor.user_id].copy(), dict(self.sessions), dict(self.spent))
+        work.users.hashed = self.passwords.get(actor.user_id, "")
         yield cast("Work", work)
         self.ledgers[actor.user_id], self.sessions = work.ledger, work.sessions.by_id
         self.spent = work.sessions.spent
@@ -47,8 +49,11 @@ class MemoryStore:
             settles.settled = True
             self.audited.append((settles.action, "SUCCEEDED"))
 
-    async def audit(self, attempt: Attempt, outcome: str, detail: str | None = None) -> None:
-        self.audited.append((attempt.action, outcome))
+    async def audit(
+        self, attempt: Attempt, outcome: AuditOutcome, detail: str | None = None
+    ) -> bool:
+        self.audited.append((attempt.action, outcome.value))
+        return True
 
     async def user_by_email(self, email: str) -> KnownUser | None:
         for ledger in self.ledgers.values():
@@ -78,6 +83,7 @@ class _Work:
         self.events: list[Event] = []
         self.jobs: list[str] = []
         self.users, self.sessions = _Users(ledger), _Sessions(sessions, spent)
+        self.security = _Security()
         self.links, self.accounts, self.runs = _Links(ledger), _Accounts(ledger), _Runs(ledger)
         self.transactions, self.history = _Transactions(ledger), _History(ledger)
         self.imports = _Imports()
@@ -85,19 +91,32 @@ class _Work:
     def record(self, event: Event) -> None:
         self.events.append(event)
 
-    def later(self, job: str, *, key: str, payload: Mapping[str, str]) -> None:
+    def later(
+        self, job: str, *, key: str, payload: Mapping[str, str], of: UserId | None = None
+    ) -> None:
         self.jobs.append(key)
 
 
 @dataclass(slots=True)
 class _Users:
     ledger: Ledger
+    hashed: str = ""
+
+    async def password_hash(self) -> str:
+        return self.hashed
 
     async def get(self, *, lock: bool = False) -> User:
         return self.ledger.user
 
     async def save(self, user: User) -> None:
         self.ledger.user = user
+
+
+class _Security:
+    """No token was ever rotated."""
+
+    async def get(self) -> SecurityConfig:
+        return SecurityConfig()
 
 
 @dataclass(slots=True)
@@ -117,6 +136,10 @@ class _Sessions:
         self.by_id[session.id] = session
 
     save = add
+
+    async def end(self, ids: Sequence[SessionId], at: datetime) -> None:
+        for id in ids:
+            self.by_id[id] = replace(self.by_id[id], ended_at=at)
 
     async def spend(self, id: SessionId, digest: bytes, at: datetime) -> None:
         self.spent[digest] = (id, at)
@@ -150,8 +173,12 @@ class _Links:
 
     save = add
 
-    async def save_credentials(self, id: LinkId, sealed: bytes) -> None:
-        self.sealed[id] = sealed
+    async def credentials(self, id: LinkId) -> SealedCredentials | None:
+        sealed = self.sealed.get(id)
+        return None if sealed is None else SealedCredentials(sealed, 1)
+
+    async def save_credentials(self, id: LinkId, seal: Callable[[int], bytes]) -> None:
+        self.sealed[id] = seal(1)
 
     async def shred_credentials(self, id: LinkId) -> None:
         self.sealed.pop(id, None)
@@ -283,5 +310,9 @@ class CountedLimits:
             allowed=left >= 0,
             remaining=max(left, 0),
             retry_after_s=Decimal(30),
+            next_s=Decimal(30),
             reset_s=Decimal(30),
         )
+
+    async def settle(self, key: str, limit: Limit, units: int) -> None:
+        self.taken[f"{limit.name}:{key}"] += units

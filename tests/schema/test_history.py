@@ -200,6 +200,7 @@ async def test_an_operation_has_at_most_100000_points_in_all_its_lists(world: Wo
     )
 
     answer = await world.ask(f"{{ accounts {{ {aliases} }} }}")
+    del world.hers.accounts[1:]  # the points of a sum over all of them are as many, and slow
     roots = await world.ask(
         "{ "
         + " ".join(f'n{n}: netWorthHistory(from: "2016-11-22") {{ at }}' for n in range(28))

@@ -71,7 +71,7 @@ async def test_too_many_attempts_say_when_to_come_back(world: World) -> None:
 
     [error] = answer.data["signIn"]["errors"]
     assert error["__typename"] == "RateLimited"
-    assert error["retryAfterSeconds"] == 31
+    assert error["retryAfterSeconds"] == 30
 
 
 async def test_signing_out_ends_the_session_and_clears_the_cookie(world: World) -> None:

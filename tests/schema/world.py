@@ -3,7 +3,7 @@
 import asyncio
 import base64
 import hashlib
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -13,11 +13,16 @@ from uuid import UUID
 from graphql import ExecutionResult, execute, parse, validate
 from strawberry.execution import optimized_is_awaitable
 
+from adapters.security.casbin_policy import CasbinPolicy, default_policy
+from adapters.security.devices import SignedDevices
+from adapters.security.keyring import Keyring
+from adapters.security.one_time_codes import TotpCodes
 from domain.errors import InvalidInput, UnreadableFile
-from domain.identity import Actor, Permission, Role, User
+from domain.identity import NOBODY, Actor, User
 from domain.imports import Statement
 from domain.links import ProviderInfo
 from domain.ports import App, Doors, Provider, Store
+from domain.storage.reads import Reads
 from domain.sync import Login, Page, PullRequest, QuarantinedRow, RunId
 from schema.context import ClientInfo, Context
 from schema.errors import public
@@ -53,8 +58,11 @@ class PlainPasswords:
     async def hash(self, password: str) -> str:
         return f"hash of {password}"
 
-    async def verify(self, password: str, hashed: str | None) -> bool:
+    async def verify(self, password: str, hashed: str | None, *, is_known: bool = False) -> bool:
         return hashed == f"hash of {password}"
+
+    def check(self, *, is_known: bool = False) -> None:
+        pass
 
     def needs_rehash(self, hashed: str) -> bool:
         return False
@@ -65,7 +73,7 @@ class PlainTokens:
         self.made = 0
 
     def issue(
-        self, *, user_id: UUID, session_id: UUID, role: str, version: int, now: datetime
+        self, *, user_id: UUID, session_id: UUID, version: int, generation: int, now: datetime
     ) -> str:
         return f"access {session_id}"
 
@@ -89,11 +97,6 @@ class PlainVault:
 
     def fingerprint(self, text: str, *, context: bytes) -> str:
         return hashlib.sha256(context + text.encode()).hexdigest()
-
-
-class RolePolicy:
-    def allows(self, role: Role, permission: Permission) -> bool:
-        return role is not Role.READONLY and permission is not Permission.ADMINISTER
 
 
 def no_statement(content: bytes) -> Statement:
@@ -125,14 +128,18 @@ class World:
         for user in (self.ann, self.bob):
             self.store.ledgers[user.id] = Ledger(user=user)
             self.store.passwords[user.id] = f"hash of {PASSWORD}"
+        self.store.ledgers[NOBODY] = Ledger(user=a_user(email="nobody@example.invalid"))
         providers = {info.slug: StandInProvider(info) for info in (SANDBOX, FILE, MANUAL_ACCOUNTS)}
         self.app = App(
             store=cast("Store", self.store),
             doors=cast("Doors", self.store),
-            policy=RolePolicy(),
+            policy=CasbinPolicy(default_policy()),
             providers=cast("Mapping[str, Provider]", providers),
             vault=PlainVault(),
             passwords=PlainPasswords(),
+            common_passwords=frozenset(),
+            one_time_codes=TotpCodes(),
+            devices=SignedDevices(Keyring.new()),
             tokens=PlainTokens(),
             limits=self.limits,
             read_statement=no_statement,
@@ -172,7 +179,7 @@ class World:
             viewer=viewer,
             now=NOW,
             trace_id="trace",
-            snapshot=self.snapshot,
+            snapshot=cast("Callable[[Actor], Reads]", self.snapshot),
             client=ClientInfo(ip="192.0.2.1", device="a test"),
         )
 

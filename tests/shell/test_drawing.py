@@ -13,6 +13,7 @@ import pytest
 
 from domain.commands.links import ConnectProvider, connect_provider
 from domain.identity import Actor
+from domain.secret import Secrets
 from domain.sync import SyncCounts, SyncRun, SyncScope, SyncStatus
 from gateway.drawing import doing
 from gateway.wiring import Wired
@@ -34,7 +35,7 @@ async def a_linked_person(wired: Wired) -> str:
             provider_slug="sandbox",
             link_id=None,
             alias=None,
-            credentials={"scenario": "large"},
+            credentials=Secrets({"scenario": "large"}),
             nothing=None,
             oauth=False,
             at=wired.app.now(),

@@ -20,6 +20,7 @@ from tests.servers import Postgres
 from tests.shell.conftest import Shell
 
 COMMANDS = ["", "up", "serve", "worker", "migrate", "import", "sync", "user", "user create"]
+COMMANDS += ["user grant", "user list", "schema permissions"]
 COMMANDS += ["keys", "keys create", "schema", "schema print", "doctor"]
 
 
@@ -81,9 +82,9 @@ async def test_a_user_is_made_whose_password_comes_by_standard_input(
 @pytest.mark.parametrize(
     ("email", "password", "words"),
     [
-        ("weak@example.com", "short", "at least 12 characters"),
-        ("weak@example.com", "", "at least 12 characters"),
-        ("weak@example.com", "aaaaaaaaaaaaaaaa", "different characters"),
+        ("weak@example.com", "short", "at least 15 characters"),
+        ("weak@example.com", "", "at least 15 characters"),
+        ("weak@example.com", "aaaaaaaaaaaaaaaa", "a row of characters"),
         ("no address", PASSWORD, "not an e-mail address"),
     ],
 )

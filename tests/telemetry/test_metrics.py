@@ -178,6 +178,7 @@ async def test_the_worker_tells_of_its_queue_and_of_the_events_it_passes_on(
         await asyncio.sleep(0.1)
 
     assert value(samples, "dashtam_jobs_oldest_seconds") >= 0
+    assert 0 <= value(samples, "dashtam_audit_unsealed_seconds") < 60
     assert value(samples, "dashtam_relay_idle_seconds") < 5
 
 

@@ -7,7 +7,7 @@ from domain.money import Currency
 
 USER = """
 SELECT user_id, email, email_verified, role, created_at, base_currency, time_zone, session_limit,
-    token_version, data_version
+    token_version, totp_enabled, last_sign_in_at, password_changed_at, data_version
 FROM users WHERE user_id = $1"""
 
 ROLES = dict(Role.__members__)
@@ -28,7 +28,8 @@ class IdentityReads(Statements):
         rows = await self.fetch(USER, self._viewer)
         if not rows:
             raise Unauthenticated("there is no such user any more")
-        id, email, verified, role, created_at, currency, zone, limit, tokens, version = rows[0]
+        id, email, verified, role, created_at, currency, zone, limit, *more, version = rows[0]
+        tokens, totp_enabled, last_sign_in_at, password_changed_at = more
         user = User(
             id=UserId(id),
             email=email,
@@ -38,6 +39,9 @@ class IdentityReads(Statements):
             base_currency=Currency(currency),
             time_zone=zone,
             session_limit=limit,
+            totp_enabled=totp_enabled,
             token_version=tokens,
+            last_sign_in_at=last_sign_in_at,
+            password_changed_at=password_changed_at,
         )
         return user, version

@@ -28,6 +28,7 @@ from adapters.providers.sandbox.pull import Pull
 from adapters.providers.sandbox.world import INSTITUTION, SCENARIOS
 from domain.errors import CredentialsRejected, DomainError, ErrorCode, InvalidInput
 from domain.links import AuthMethod, Capability, CredentialField, ProviderCategory, ProviderInfo
+from domain.secret import Secrets
 from domain.sync import Login, Page, PullRequest, QuarantinedRow, SyncScope
 
 SLUG = "sandbox"
@@ -82,9 +83,15 @@ class Sandbox:
         answer = await self._host(scenario, seed).post("/login", json=login, only_reads=True)
         return Login(
             identity=f"{scenario}:{seed}",
-            credentials={**login, "token": text(record_of(answer, SLUG), "token")},
+            credentials=Secrets({**login, "token": text(record_of(answer, SLUG), "token")}),
             institution=INSTITUTION,
         )
+
+    async def revoke(self, credentials: Mapping[str, str], at: datetime) -> None:
+        """Raises ProviderUnavailable."""
+        host = self._host(credentials["scenario"], credentials["seed"])
+        headers = {"authorization": f"Bearer {credentials['token']}"}
+        await host.post("/revoke", headers=headers, only_reads=True)  # twice is once
 
     def pull(self, request: PullRequest) -> AsyncIterator[Page]:
         said = request.credentials

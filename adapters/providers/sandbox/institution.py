@@ -1,6 +1,7 @@
 """The sandbox's institution: an HTTP service in this process, with latency, faults and limits.
 
     POST /login                          {"scenario", "seed"} -> {"token"}
+    POST /revoke                         -> {}; the token is good no more
     GET  /accounts                       {"accounts"}
     GET  /balances                       {"balances", "total"}
     GET  /accounts/{id}/holdings         {"holdings"}
@@ -11,6 +12,7 @@ Each read is told the institution's day; lists take since, until, offset and lim
 
 import asyncio
 import json
+import secrets
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable
 from datetime import date
@@ -34,27 +36,39 @@ class Institution(httpx2.AsyncBaseTransport):
     def __init__(self, *, latency_s: float, sleep: Callable[[float], Awaitable[None]]) -> None:
         self._latency_s, self._sleep = latency_s, sleep
         self._calls: OrderedDict[str, int] = OrderedDict()
+        self._revoked: OrderedDict[str, None] = OrderedDict()
 
     async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
         if self._latency_s:
             await self._sleep(self._latency_s)
-        body = json.loads(await request.aread() or b"{}")
+        body, token = json.loads(await request.aread() or b"{}"), ""
         if request.url.path == "/login":
             scenario, seed = body["scenario"], body["seed"]
         else:
-            _, scenario, seed = request.headers["authorization"].split(" ", 2)
+            token = request.headers["authorization"].removeprefix("Bearer ")
+            scenario, seed, *_ = token.split(" ")
         if scenario not in SCENARIOS:
             return _json(401, {"error": "unknown_login"})
         if scenario == "down" or (scenario == "flaky" and self._is_faulty(seed)):
             return self._fault(request, scenario, seed)
         if request.url.path == "/login":
-            return _json(200, {"token": f"{scenario} {seed}"})
+            return _json(200, {"token": f"{scenario} {seed} {secrets.token_hex(4)}"})
+        if request.url.path == "/revoke":
+            self._revoke(token)
+            return _json(200, {})
+        if token in self._revoked:
+            return _json(401, {"error": "token_revoked"})
         if scenario == "expired":
             return _json(401, {"error": "token_expired"})
         today = date.fromisoformat(request.url.params["day"])
         # Other work goes on while a world is made.
         told = await asyncio.to_thread(world, scenario, seed, today)
         return _answer(request.url, told)
+
+    def _revoke(self, token: str) -> None:
+        self._revoked[token] = None
+        if len(self._revoked) > LOGINS_MAX:
+            self._revoked.popitem(last=False)
 
     def _is_faulty(self, seed: str) -> bool:
         """Every fifth call, the first of them by the seed."""

@@ -86,7 +86,7 @@ async def test_a_peer_that_answers_no_ping_is_let_go() -> None:
     async with served() as server:
         server.server.config.ws_ping_interval = 0.1
         server.server.config.ws_ping_timeout = 0.2
-        async with server.greeted(ping_interval=None) as talk:
+        async with server.greeted(ping_interval=None, close_timeout=0.1) as talk:
             await talk.subscribe("subscription { silent }")
             await until(lambda: server.journal.entries == ["silence begins"])
             talk.socket.transport.pause_reading()

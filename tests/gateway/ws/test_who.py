@@ -2,11 +2,13 @@
 
 import asyncio
 import time
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
 import websockets
 
+from domain.identity import Role
 from gateway.websocket.connection import Socket
 from tests.gateway.http.served import until
 from tests.gateway.ws.served import ALLOWED_ORIGIN, Journal, Served, Talk, closed, served
@@ -217,6 +219,38 @@ async def test_news_that_may_have_been_missed_are_asked_for(server: Served) -> N
         server.view.sockets.ended(None)
         assert (await one.closed(within_s=1))[0] == 4401
         assert (await other.ask("{ hello }"))[1]["type"] == "complete"
+
+
+async def test_whoever_has_changed_is_asked_again_and_known_anew_on_their_sockets_alone(
+    server: Served,
+) -> None:
+    for token in ("mine", "another", "ended"):
+        server.journal.let_in(token)
+    async with (
+        server.greeted("mine") as mine,
+        server.greeted("another") as another,
+        server.greeted("ended") as ended,
+    ):
+        await until(lambda: server.journal.looks == 6)
+        tokens = server.journal.tokens
+        tokens["another"] = replace(
+            tokens["another"], actor=replace(tokens["another"].actor, role=Role.READONLY)
+        )
+        gone = tokens.pop("ended").actor
+        for actor in (tokens["another"].actor, gone):
+            server.view.sockets.ask_again(actor.user_id)
+
+        assert (await ended.closed(within_s=1))[0] == 4401
+        assert server.journal.looks == 8
+        assert await roles(server) == {Role.USER, Role.READONLY}
+        for talk in (mine, another):
+            assert (await talk.ask("{ hello }"))[1]["type"] == "complete"
+
+
+async def roles(server: Served) -> set[Role]:
+    """Of those whose sockets are open."""
+    sockets = [s for s in server.view.sockets._open if isinstance(s, Socket)]
+    return {socket.admitted.actor.role for socket in sockets if socket.admitted}
 
 
 @pytest.mark.parametrize("turns", range(6))

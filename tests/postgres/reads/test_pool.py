@@ -40,6 +40,25 @@ async def test_connections_that_the_server_ended_are_replaced(
     await pool.close()
 
 
+async def test_who_gave_up_waiting_for_a_lock_holds_no_connection_of_the_server_for_long(
+    shared: Database, owner: Owner
+) -> None:
+    pool = await open_pool(shared.app_url, 1)
+    await owner.db.execute("SELECT pg_advisory_lock(4711)")
+    waiting = "SELECT count(*) FROM pg_locks WHERE NOT granted AND objid = 4711"
+    said = asyncio.create_task(
+        first_words(pool, lambda c: c.execute("SELECT pg_advisory_lock(4711)"))
+    )
+    async with asyncio.timeout(5):
+        while not await owner.db.fetchval(waiting):  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+        said.cancel()
+        await asyncio.sleep(1.5)
+    assert not await owner.db.fetchval(waiting)
+    await owner.db.execute("SELECT pg_advisory_unlock(4711)")
+    await pool.close()
+
+
 async def test_a_pool_that_is_closed_is_unavailable(shared: Database) -> None:
     pool = await open_pool(shared.app_url, 1)
     await pool.close()

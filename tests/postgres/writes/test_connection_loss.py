@@ -7,11 +7,12 @@ import pytest
 
 from adapters.postgres.connections import open_engine
 from adapters.postgres.store import PostgresStore
+from domain.audit import AuditOutcome
 from domain.errors import Unavailable
 from domain.events import Event, EventName
 from domain.identity import Actor
 from gateway import embedded
-from tests.builders import NOW, a_link
+from tests.builders import NOW, a_link, a_mac
 from tests.postgres.writes.world import a_person, an_attempt
 from tests.servers import Database, running_postgres
 
@@ -22,7 +23,7 @@ def test_an_engine_survives_a_restart_of_the_server() -> None:
         fresh = server.fresh_database()
         database = runner.run(fresh.__aenter__())
         engine = open_engine(database.app_url, 3)
-        store = PostgresStore(engine)
+        store = PostgresStore(engine, mac=a_mac)
         alice = runner.run(a_person(store))
 
         async def look() -> None:
@@ -84,12 +85,12 @@ async def test_a_connection_that_ends_before_a_job_is_enqueued_is_unavailable(
 async def test_connections_that_died_while_idle_are_not_noticed(
     store: PostgresStore, alice: Actor, superuser: asyncpg.Connection
 ) -> None:
-    await store.audit(an_attempt(alice), "ATTEMPTED")
+    await store.audit(an_attempt(alice), AuditOutcome.ATTEMPTED)
     await superuser.execute(
         "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
         " WHERE usename = 'dashtam_app' AND datname = current_database()"
     )
-    await store.audit(an_attempt(alice), "SUCCEEDED")
+    await store.audit(an_attempt(alice), AuditOutcome.SUCCEEDED)
     kept = await superuser.fetch("SELECT outcome FROM audit_log ORDER BY seq")
     assert [row["outcome"] for row in kept] == ["ATTEMPTED", "SUCCEEDED"]
 
@@ -100,7 +101,7 @@ async def test_a_server_that_is_not_there_is_unavailable_and_its_password_is_not
     url = database.app_url.replace("?host=", "?host=/nowhere")
     engine = open_engine(url, 1)
     with pytest.raises(Unavailable) as refusal:
-        await PostgresStore(engine).audit(an_attempt(alice), "ATTEMPTED")
+        await PostgresStore(engine, mac=a_mac).audit(an_attempt(alice), AuditOutcome.ATTEMPTED)
     assert str(refusal.value) == "the database cannot be reached"
     assert url.split(":")[2].split("@")[0] not in repr(engine)
     await engine.dispose()

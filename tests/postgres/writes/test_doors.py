@@ -4,9 +4,11 @@ from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import timedelta
 
+import asyncpg
 import pytest
 
 from adapters.postgres.doors import PostgresDoors
+from adapters.postgres.jobs import forget_finished
 from adapters.postgres.pool import Pool, open_pool
 from adapters.postgres.store import PostgresStore
 from domain.errors import Unavailable
@@ -23,6 +25,21 @@ async def app_pool(database: Database) -> AsyncIterator[Pool]:
     opened = await open_pool(database.app_url, 2)
     yield opened
     await opened.close()
+
+
+async def test_what_was_noted_of_jobs_is_forgotten_a_batch_at_a_time(
+    app_pool: Pool, superuser: asyncpg.Connection
+) -> None:
+    await superuser.execute(
+        "INSERT INTO jobs.pgqueuer_log (job_id, status, priority, entrypoint, created) "
+        "SELECT n, 'successful', 0, 'mail', $1::timestamptz - n * interval '1 day' "
+        "FROM generate_series(1, 5) n",
+        NOW,
+    )
+    before = NOW - timedelta(days=1)
+
+    assert [await forget_finished(app_pool, before, 3) for _ in range(3)] == [3, 1, 0]
+    assert await superuser.fetchval("SELECT count(*) FROM jobs.pgqueuer_log") == 1
 
 
 @pytest.fixture

@@ -3,12 +3,14 @@
 from dataclasses import replace
 from datetime import timedelta
 
+import asyncpg
 import pytest
 
 from adapters.postgres.store import PostgresStore
 from domain.errors import Conflict, NotFound
 from domain.identity import Actor, Role, new_id
-from domain.links import Lease, LinkStatus
+from domain.links import Lease, Link, LinkStatus, SealedCredentials
+from domain.storage.work import Work
 from tests.builders import NOW, a_link
 from tests.postgres.writes.world import (
     a_person,
@@ -127,11 +129,60 @@ async def test_credentials_are_replaced_and_shredded(store: PostgresStore, alice
     async with store.begin(alice, None) as work:
         await work.links.add(link)
         assert await work.links.credentials(link.id) is None
-        await work.links.save_credentials(link.id, b"old")
-        await work.links.save_credentials(link.id, b"new")
-        assert await work.links.credentials(link.id) == b"new"
+        await work.links.save_credentials(link.id, lambda _: b"old")
+        await work.links.save_credentials(link.id, lambda _: b"new")
+        assert (await _credentials(work, link)).sealed == b"new"
         await work.links.shred_credentials(link.id)
         assert await work.links.credentials(link.id) is None
+
+
+async def test_what_seals_credentials_is_told_a_version_that_was_never_told_before(
+    store: PostgresStore, alice: Actor
+) -> None:
+    link = a_link(user_id=alice.user_id)
+    told: list[int] = []
+
+    def seal(version: int) -> bytes:
+        told.append(version)
+        return b"sealed"
+
+    async with store.begin(alice, None) as work:
+        await work.links.add(link)
+        for _ in range(3):
+            await work.links.save_credentials(link.id, seal)
+            assert (await _credentials(work, link)).version == told[-1]
+            if len(told) == 2:
+                await work.links.shred_credentials(link.id)
+    assert 0 < told[0] < told[1] < told[2]
+
+
+async def test_what_the_release_before_saves_has_no_version(
+    store: PostgresStore, superuser: asyncpg.Connection, alice: Actor
+) -> None:
+    """It names none when it seals, so it must not be opened with the one that was there."""
+    link = a_link(user_id=alice.user_id)
+    async with store.begin(alice, None) as work:
+        await work.links.add(link)
+        await work.links.save_credentials(link.id, lambda _: b"new")
+    await superuser.execute(
+        "UPDATE credentials SET sealed = 'rewrapped' WHERE link_id = $1", link.id
+    )
+    async with store.begin(alice, None) as work:
+        assert (await _credentials(work, link)).version > 0
+    await superuser.execute(
+        "INSERT INTO credentials (user_id, link_id, sealed, updated_at)"
+        " VALUES ($1, $2, 'old', clock_timestamp()) ON CONFLICT (user_id, link_id)"
+        " DO UPDATE SET sealed = EXCLUDED.sealed, updated_at = EXCLUDED.updated_at",
+        *(alice.user_id, link.id),
+    )
+    async with store.begin(alice, None) as work:
+        assert await _credentials(work, link) == SealedCredentials(b"old", 0)
+
+
+async def _credentials(work: Work, link: Link) -> SealedCredentials:
+    found = await work.links.credentials(link.id)
+    assert found is not None
+    return found
 
 
 async def test_a_link_that_is_not_there_is_not_found(store: PostgresStore, alice: Actor) -> None:

@@ -5,6 +5,7 @@ import pytest
 
 from adapters.postgres import bookkeeping, tables
 from adapters.postgres.store import PostgresStore
+from domain.audit import AuditOutcome
 from domain.identity import Actor
 from tests.postgres.writes.world import a_person, an_attempt, connected, owning, within
 from tests.servers import Database
@@ -14,30 +15,65 @@ FOR_DOORS = {
     "ux_users_email",
     "ux_sessions_refresh_hash",
     "ux_refresh_tokens_digest",
+    "ix_refresh_tokens_rotated",
+    "ix_sessions_over",
+    "ux_email_tokens_digest",
+    "ix_email_tokens_expires",
     "ix_links_due",
     "ix_sync_runs_stalled",
     "ix_events_waiting",
+    *("ux_audit_log_id", "ux_audit_log_seq", "ix_audit_log_action"),
 }
 DOORS = {
     "user_by_email(address text)",
     "session_by_hash(digest bytea)",
+    "user_by_email_token(digest bytea)",
+    "clear_email_tokens(before timestamp with time zone, most integer)",
+    "forget_unverified(before timestamp with time zone, most integer)",
     "session_by_id(who uuid, which uuid)",
+    "forget_sessions(most integer)",
+    "rotate_tokens(reason text, grace integer, at timestamp with time zone)",
     "due_links(at timestamp with time zone, most integer)",
     "stalled_runs(before timestamp with time zone, most integer)",
     "waiting_events(names text[], most integer)",
     "events_relayed(which bigint[])",
+    "audit_written()",
+    "audit_tip(known bigint)",
+    "unsealed_audit(unsigned boolean, most integer)",
+    "seal_audit(last bigint, numbers bigint[], hashes bytea[])",
+    "audit_links(begin bigint, most integer)",
+    "audit_loose(begin bigint, most integer)",
+    "audit_twice()",
+    "audit_hashes(positions bigint[])",
+    "audit_state()",
+    "report_audit(at timestamp with time zone, entries bigint, intact boolean, broken_id uuid, mac bytea)",
+    "audit_entries(whose uuid, what text, before bigint, most integer)",
+    "audit_seq(which uuid)",
+    "users_beyond(last uuid, most integer)",
+    "people(sought text, after text, most integer)",
+    "people_by_id(which uuid[])",
+    "administrators_besides(who uuid)",
 }
 # (table, what doors may do with its rows): the least that the functions above need.
 DOOR_POLICIES = {
     ("users", "r"),
+    ("users", "d"),
     ("sessions", "r"),
+    ("sessions", "d"),
     ("refresh_tokens", "r"),
+    ("refresh_tokens", "d"),
+    ("email_tokens", "r"),
+    ("email_tokens", "d"),
     ("links", "r"),
     ("sync_runs", "r"),
     ("events", "r"),
     ("events", "w"),
+    ("audit_log", "r"),
 }
-OF_NOBODY = {"casbin_rules", "alembic_version"}
+OF_NOBODY = {
+    *("casbin_rules", "casbin_roles", "security_config", "alembic_version"),
+    *("audit_unsealed", "audit_chain", "audit_report"),  # for doors alone
+}
 
 ALL_TABLES = """
 SELECT c.oid, c.relname, c.relrowsecurity, c.relforcerowsecurity, EXISTS (
@@ -193,9 +229,12 @@ async def test_the_owner_does_not_see_the_rows_either(
         "UPDATE events SET facts = '{}'",
         "DELETE FROM events",
         "DELETE FROM tombstones",
-        "DELETE FROM users",
         "INSERT INTO casbin_rules VALUES ('USER', 'admin', 'write')",
         "UPDATE casbin_rules SET action = '*'",
+        "INSERT INTO casbin_roles VALUES ('READONLY', 'ADMIN')",
+        "UPDATE security_config SET global_token_version = 0",
+        "DELETE FROM security_config",
+        "DELETE FROM refresh_tokens",
         "UPDATE alembic_version SET version_num = '0'",
         "SET ROLE dashtam_owner",
         "SET ROLE dashtam_doors",
@@ -205,7 +244,7 @@ async def test_the_owner_does_not_see_the_rows_either(
 async def test_the_runtime_role_is_refused(
     database: Database, store: PostgresStore, alice: Actor, statement: str
 ) -> None:
-    await store.audit(an_attempt(alice), "ATTEMPTED")
+    await store.audit(an_attempt(alice), AuditOutcome.ATTEMPTED)
     with pytest.raises(asyncpg.InsufficientPrivilegeError):
         await within(database.app_url, alice, statement)
 
@@ -217,7 +256,7 @@ async def test_the_runtime_role_is_refused(
 async def test_even_the_superuser_is_stopped_from_rewriting_the_audit_log(
     store: PostgresStore, alice: Actor, superuser: asyncpg.Connection, statement: str
 ) -> None:
-    await store.audit(an_attempt(alice), "ATTEMPTED")
+    await store.audit(an_attempt(alice), AuditOutcome.ATTEMPTED)
     with pytest.raises(asyncpg.InsufficientPrivilegeError, match="append-only"):
         await superuser.execute(statement)
     assert await superuser.fetchval("SELECT count(*) FROM audit_log") == 1

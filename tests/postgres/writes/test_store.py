@@ -12,12 +12,13 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from adapters.postgres.connections import open_engine
 from adapters.postgres.jobs import Job, enqueue
 from adapters.postgres.store import EVENTS_CHANNEL, PostgresStore
+from domain.audit import AuditOutcome, canonical
 from domain.errors import NotFound, Unavailable
 from domain.events import Event, EventName
-from domain.identity import NOBODY, Actor, Role, new_id
+from domain.identity import NOBODY, Actor, Role, SessionId, new_id
 from domain.merging import Merge
 from domain.storage.work import Work
-from tests.builders import NOW, a_link, an_account
+from tests.builders import NOW, a_link, a_mac, an_account
 from tests.postgres.writes.world import a_person, an_attempt, owning
 from tests.servers import Database
 
@@ -100,7 +101,7 @@ async def test_a_cancelled_unit_of_work_leaves_nothing_and_its_connection_is_fre
     begun = asyncio.Event()
 
     async def work_for_ever() -> None:
-        async with PostgresStore(engine).begin(alice, None) as work:
+        async with PostgresStore(engine, mac=a_mac).begin(alice, None) as work:
             await write_some_of_everything(work, alice)
             begun.set()
             await asyncio.sleep(3_600)
@@ -111,7 +112,7 @@ async def test_a_cancelled_unit_of_work_leaves_nothing_and_its_connection_is_fre
     with pytest.raises(asyncio.CancelledError):
         await task
 
-    async with PostgresStore(engine).begin(alice, None) as work:
+    async with PostgresStore(engine, mac=a_mac).begin(alice, None) as work:
         assert (await work.users.get(lock=True)).id == alice.user_id
     assert await counts(superuser) == [0, 0, 0, 0, 0]
     await engine.dispose()
@@ -140,7 +141,7 @@ async def test_an_identity_ends_with_its_transaction(
 ) -> None:
     alice = await a_person(store)
     engine = open_engine(database.app_url, 1)  # the one connection is used again
-    async with PostgresStore(engine).begin(alice, None) as work:
+    async with PostgresStore(engine, mac=a_mac).begin(alice, None) as work:
         await work.users.get()
     async with engine.connect() as db:
         assert (await db.execute(text("SELECT count(*) FROM users"))).scalar_one() == 0
@@ -151,13 +152,62 @@ async def test_attempts_and_failures_are_on_record_even_of_nobody(
     store: PostgresStore, superuser: asyncpg.Connection
 ) -> None:
     attempt = an_attempt(Actor(user_id=NOBODY, role=Role.READONLY))
-    await store.audit(attempt, "ATTEMPTED")
-    await store.audit(attempt, "FAILED", "SIGN_IN_FAILED")
+    await store.audit(attempt, AuditOutcome.ATTEMPTED)
+    await store.audit(attempt, AuditOutcome.FAILED, "SIGN_IN_FAILED")
     rows = await superuser.fetch("SELECT user_id, outcome, detail FROM audit_log ORDER BY seq")
     assert [tuple(row) for row in rows] == [
         (NOBODY, "ATTEMPTED", None),
         (NOBODY, "FAILED", "SIGN_IN_FAILED"),
     ]
+
+
+async def test_an_attempt_has_one_outcome_whoever_was_cut_off_while_writing_it(
+    store: PostgresStore, alice: Actor, superuser: asyncpg.Connection
+) -> None:
+    """The second waits for the first, whose COMMIT nobody had an answer to."""
+    for commits in (True, False):
+        attempt = an_attempt(alice)
+        await store.audit(attempt, AuditOutcome.ATTEMPTED)
+        first = superuser.transaction()
+        await first.start()
+        await superuser.execute(
+            "INSERT INTO audit_log (user_id, id, at, action, outcome)"
+            " VALUES ($1, $2, now(), $3, 'SUCCEEDED')",
+            *(alice.user_id, attempt.row_id(AuditOutcome.SUCCEEDED), attempt.action),
+        )
+        second = asyncio.create_task(store.audit(attempt, AuditOutcome.FAILED, "UNAVAILABLE"))
+        await asyncio.sleep(0.05)
+        assert not second.done()
+        await (first.commit() if commits else first.rollback())
+        assert await second is not commits
+    rows = await superuser.fetch("SELECT outcome FROM audit_log ORDER BY seq")
+    assert [row["outcome"] for row in rows if row["outcome"] != "ATTEMPTED"] == [
+        "SUCCEEDED",
+        "FAILED",
+    ]
+
+
+async def test_an_entry_says_who_in_which_session_from_where_and_by_which_trace(
+    store: PostgresStore, superuser: asyncpg.Connection
+) -> None:
+    session = SessionId(new_id())
+    alice = await a_person(store)
+    alice = replace(alice, session_id=session, ip_address="192.0.2.1", trace_id="ab" * 16)
+    attempt = an_attempt(alice)
+    await store.audit(attempt, AuditOutcome.ATTEMPTED)
+    row = await superuser.fetchrow("SELECT * FROM audit_log")
+    assert (row["user_id"], row["actor_id"], row["session_id"]) == (
+        alice.user_id,
+        alice.user_id,
+        session,
+    )
+    assert (row["ip_address"], row["trace_id"]) == ("192.0.2.1", "ab" * 16)
+    assert row["mac"] == a_mac(canonical(row))
+
+    worker = replace(alice, session_id=None, ip_address=None, trace_id=None)
+    await store.audit(an_attempt(worker), AuditOutcome.ATTEMPTED)
+    row = await superuser.fetchrow("SELECT * FROM audit_log ORDER BY seq DESC LIMIT 1")
+    assert (row["user_id"], row["actor_id"]) == (alice.user_id, None)
 
 
 async def test_the_same_job_waits_once_a_user(
@@ -254,7 +304,7 @@ async def test_a_pool_that_is_used_up_is_unavailable(
 ) -> None:
     alice = await a_person(store)
     engine = open_engine(database.app_url, 1, wait_s_max=0.1)
-    one = PostgresStore(engine)
+    one = PostgresStore(engine, mac=a_mac)
     async with one.begin(alice, None):
         with pytest.raises(Unavailable, match="busy"):
             async with one.begin(alice, None):

@@ -80,7 +80,7 @@ async def _everything(store: PostgresStore, actor: Actor) -> tuple[Owned, SyncRu
     session = a_session(actor)
     async with store.begin(actor, None) as work:
         await work.sessions.add(session)
-        await work.links.save_credentials(owned.link.id, b"sealed")
+        await work.links.save_credentials(owned.link.id, lambda _: b"sealed")
         await work.accounts.identify({owned.account.id: ("f1", b"n")})
         await work.runs.add(run)
         await work.imports.remember(run.id, [Merge(created=[owned.account])])

@@ -10,13 +10,13 @@ import asyncpg
 
 from adapters.postgres.store import PostgresStore
 from domain.accounts import Account
+from domain.audit import Attempt
 from domain.history import BalanceSnapshot, SnapshotId, SnapshotSource
 from domain.holdings import Holding, HoldingId
 from domain.identity import Actor, Role, Session, SessionId, User, UserId, new_id
 from domain.links import Link
 from domain.merging import Merge, TransactionMerge
 from domain.money import Currency
-from domain.ports import Attempt
 from domain.securities import AssetType, Security, SecurityId
 from domain.transactions import (
     Transaction,
