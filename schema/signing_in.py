@@ -112,6 +112,8 @@ class SigningInMutation:
 
 
 def _signed_in(context: Context, session: sessions.SignedIn) -> Payload:
+    if context.viewer is not None and context.viewer.user_id != session.user.id:
+        context.viewer = None  # somebody else asked: what is below is not to be read as theirs
     context.set_cookie, context.set_device = _told(session.cookie_secret), _told(session.device)
     return Payload(
         access_token=_told(session.access_token),

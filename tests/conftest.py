@@ -1,10 +1,12 @@
 """What every test may ask for, and the lines that say what was used and what was left out."""
 
+import logging
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 import hypothesis
 import pytest
+import structlog
 
 from tests.left_out import LEFT_OUT
 from tests.servers import Database, Postgres, RedisServer, running_postgres, running_redis
@@ -24,6 +26,18 @@ hypothesis.settings.register_profile(
     suppress_health_check=[hypothesis.HealthCheck.too_slow],
 )
 hypothesis.settings.load_profile("shared machine")
+
+
+@pytest.fixture(autouse=True)
+def _logging() -> Iterator[None]:
+    """A command of the shell sets up logging for its process, which here is that of all tests."""
+    before, root = dict(structlog.get_config()), logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    yield
+    if structlog.get_config() != before:
+        structlog.configure(**before)
+        root.handlers[:] = handlers
+        root.setLevel(level)
 
 
 @pytest.fixture(scope="session")

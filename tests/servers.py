@@ -19,6 +19,7 @@ from gateway import embedded
 
 OWNER = "dashtam_owner"
 START_S_MAX = 10.0
+ROOM = {"max_connections": "400"}  # for the gateways of a whole session
 MEMORY = Path("/dev/shm")  # a database is 300 files: making them in memory is five times faster
 MEMORY_FREE_MIN = 2 << 30  # bytes; a container may have 64 MB
 
@@ -118,7 +119,7 @@ class RedisServer:
 def running_postgres() -> Iterator[Postgres]:
     roomy = MEMORY.is_dir() and shutil.disk_usage(MEMORY).free > MEMORY_FREE_MIN
     with tempfile.TemporaryDirectory(prefix="dashtam-", dir=MEMORY if roomy else None) as folder:
-        server = embedded.start(Path(folder), durable=False)
+        server = embedded.start(Path(folder), durable=False, settings=ROOM)
         try:
             yield Postgres(server)
         finally:

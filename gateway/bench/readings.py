@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 
 TICK_S = 1 / os.sysconf("SC_CLK_TCK")
@@ -56,4 +57,5 @@ def pin(pids: Iterable[int], to: Iterable[int]) -> None:
     chosen = set(to)
     for pid in pids:
         if chosen:
-            os.sched_setaffinity(pid, chosen)
+            with suppress(ProcessLookupError):  # it has just ended
+                os.sched_setaffinity(pid, chosen)

@@ -6,7 +6,6 @@ import json
 import logging
 import pickle
 import traceback
-from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -74,22 +73,10 @@ def test_nothing_writes_it_down_or_carries_it_away() -> None:
             carry(SECRET)
 
 
-@pytest.fixture
-def _logging() -> Iterator[None]:
-    """Logging goes on afterwards as it was."""
-    before, root = structlog.get_config(), logging.getLogger()
-    handlers, level = root.handlers[:], root.level
-    yield
-    structlog.configure(**before)
-    root.handlers[:] = handlers
-    root.setLevel(level)
-
-
 def _refuse(cmd: Command) -> None:
     raise ValueError(cmd, cmd.password)
 
 
-@pytest.mark.usefixtures("_logging")
 def test_no_log_shows_it(capsys: pytest.CaptureFixture[str]) -> None:
     configure("debug")
     log = structlog.get_logger("dashtam.test")

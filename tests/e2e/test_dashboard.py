@@ -37,6 +37,7 @@ DASHBOARD = """query Dashboard {
   netWorthHistory { at total { amount } assets { amount } liabilities { amount }
     byGroup { group total { amount } } }
 }"""
+BY_ITSELF = ("casbin_rules", "audit_state")  # what a gateway looks at now and then
 FEW = """query Few {
   viewer { email }
   accounts {
@@ -177,7 +178,9 @@ async def test_the_statements_of_a_dashboard_do_not_depend_on_how_much_there_is(
                     await http.post("/graphql", json={"query": "{ viewer { email } }"})
                     sent.clear()
                     answer = (await http.post("/graphql", json={"query": FEW})).json()
-                    counts[accounts] = [s for s in sent if s != "ROLLBACK"]
+                    counts[accounts] = [
+                        s for s in sent if s != "ROLLBACK" and not any(w in s for w in BY_ITSELF)
+                    ]
             assert "errors" not in answer, answer
             assert len(answer["data"]["accounts"]) == accounts
             assert all(len(a["holdings"]["nodes"]) == 2 for a in answer["data"]["accounts"])
