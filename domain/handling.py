@@ -1,11 +1,12 @@
 """`@command`: the one choke point of everything that changes something."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable
 from functools import wraps
 from typing import Any, Protocol, TypeVar, cast
 
 from domain.audit import Attempt, AuditOutcome, Command, about
+from domain.cancellation import to_its_end
 from domain.errors import DomainError, NotPermitted, RateLimited, Unavailable
 from domain.identity import Actor, Permission, UserId
 from domain.ports import App, Limit
@@ -68,14 +69,14 @@ def command(
                     await _note_first(app, attempt, refusal)
                     raise
             try:
-                await _to_its_end(_note(app, attempt, AuditOutcome.ATTEMPTED))
+                await to_its_end(_note(app, attempt, AuditOutcome.ATTEMPTED))
                 permit(app, cmd.actor, permits)
                 result = await handler(app.during(attempt), cmd)
                 if not attempt.settled:  # the handler found nothing to change
-                    await _to_its_end(_note(app, attempt, AuditOutcome.SUCCEEDED))
+                    await to_its_end(_note(app, attempt, AuditOutcome.SUCCEEDED))
             except BaseException as error:  # a cancelled command has failed too
                 if attempt.begun and not attempt.settled:
-                    await _to_its_end(_note(app, attempt, AuditOutcome.FAILED, _reason(error)))
+                    await to_its_end(_note(app, attempt, AuditOutcome.FAILED, _reason(error)))
                 raise
             return result
 
@@ -140,18 +141,3 @@ def _reason(error: BaseException) -> str:
     if isinstance(error, DomainError):
         return error.code.value
     return getattr(error, "audit_detail", "INTERNAL")
-
-
-async def _to_its_end(work: Coroutine[Any, Any, None]) -> None:
-    """Whoever is cancelled meanwhile, however often, is so afterwards: half an entry is none."""
-    task, cancelled = asyncio.ensure_future(work), False
-    while not task.done():
-        try:
-            await asyncio.wait({task})  # which neither cancels it nor raises what it raises
-        except asyncio.CancelledError:
-            cancelled = True
-    error = task.exception()
-    if cancelled:
-        raise asyncio.CancelledError from error
-    if error is not None:
-        raise error

@@ -74,7 +74,13 @@ def up(port: int, data_dir: Path, *, no_demo: bool) -> None:
 
 @main.command()
 @click.option("--port", type=click.IntRange(1, 65_535), help="Else DASHTAM_PORT.")
-@click.option("--workers", type=click.IntRange(1, 64), default=1, show_default=True)
+@click.option(
+    "--workers",
+    type=click.IntRange(1, 64),
+    default=1,
+    show_default=True,
+    help="Processes; several share their limits in DASHTAM_REDIS_URL.",
+)
 @saying_why
 def serve(port: int | None, workers: int) -> None:
     """Production: the gateway, configured by the environment."""
@@ -238,16 +244,17 @@ def keys_rotate(data_dir: Path, *, prune: bool) -> None:
 
     What is cut off goes on when it is run again. Non-zero when something is not under the new key.
     """
-    from gateway import keys, shell  # noqa: PLC0415 - same
+    from gateway import shell  # noqa: PLC0415 - same
+    from gateway.keys.command import rotate  # noqa: PLC0415 - same
 
     with shell.database(data_dir) as settings:
-        whole = asyncio.run(keys.rotate(settings, prune=prune))
+        whole = asyncio.run(rotate(settings, prune=prune))
     sys.exit(0 if whole else 1)
 
 
 @main.group()
 def audit() -> None:
-    """The record of who did what."""
+    """The audit log: who did what."""
 
 
 @audit.command("verify")

@@ -25,7 +25,7 @@ from gateway.documents import Documents
 from gateway.graphiql import GraphiQL
 from gateway.graphql_http import GraphQLOverHttp
 from gateway.guard import Limits
-from gateway.health import Health
+from gateway.health import health_of
 from gateway.limits import Points
 from gateway.mail import say_where
 from gateway.operations import Operations
@@ -62,11 +62,7 @@ def create_app(settings: Settings, *, processes: int = 1) -> Starlette:
                 raise
             say_where(wired.app.mail)
             authenticator = await stack.enter_async_context(_sessions(wired))
-            app.state.health = operators.health = Health(wired.pool)
-            app.state.health.watched.append(wired.policy.warning)
-            app.state.health.asked.append(wired.sealing.warnings)
-            if wired.shared is not None:
-                app.state.health.watched.append(wired.shared.warning)
+            app.state.health = operators.health = health_of(wired)
             app.router.routes.extend(app.state.health.routes())
             view = graphql_view(wired, authenticator)
             stack.push_async_callback(view.operations.meter.close)

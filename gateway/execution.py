@@ -22,6 +22,7 @@ from starlette.requests import ClientDisconnect
 from starlette.types import Receive
 from strawberry.execution import optimized_is_awaitable
 
+from domain.cancellation import to_its_end
 from gateway import telemetry
 from gateway.documents import Document
 from gateway.executor import PlainExecutor
@@ -177,7 +178,7 @@ async def attended(
     finally:
         gone.cancel()
         task.cancel()
-        await _to_its_end(_settle(task, gone, close, cleanup_s))
+        await to_its_end(_settle(task, gone, close, cleanup_s))
 
 
 async def _settle(
@@ -207,13 +208,3 @@ async def _disconnected(receive: Receive | None) -> None:
         return
     while (await receive())["type"] != "http.disconnect":
         pass
-
-
-async def _to_its_end(work: Coroutine[Any, Any, None]) -> None:
-    """Await `work` even while being cancelled, then let the cancellation go on."""
-    task = asyncio.ensure_future(work)
-    try:
-        await asyncio.shield(task)
-    except asyncio.CancelledError:
-        await task
-        raise

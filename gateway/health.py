@@ -2,15 +2,19 @@
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import asyncpg
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from adapters.postgres.pool import first_words
+from adapters.postgres.pool import answer
 from domain.errors import Unavailable
 from gateway.migrate import behind
+
+if TYPE_CHECKING:
+    from gateway.wiring import Wired
 
 REVISION = "SELECT version_num FROM alembic_version"
 
@@ -35,12 +39,11 @@ class Health:
         if self.draining:
             return "draining"
         try:
-            connection, revision = await first_words(self.pool, lambda c: c.fetchval(REVISION))
+            revision = await answer(self.pool, lambda c: c.fetchval(REVISION))
         except asyncpg.UndefinedTableError:
             return "the database has no schema: run `dashtam migrate`"
         except Unavailable as error:
             return str(error)
-        await self.pool.release(connection)
         if behind(revision):
             return "the database is of another version: run `dashtam migrate`"
         return None
@@ -60,6 +63,14 @@ class Health:
         return JSONResponse(
             {"status": "not ready", "reason": problem}, 503, headers={"retry-after": "1"}
         )
+
+
+def health_of(wired: "Wired") -> Health:
+    """Of a gateway, or of a worker."""
+    watched = [wired.policy.warning]
+    if wired.shared is not None:
+        watched.append(wired.shared.warning)
+    return Health(wired.pool, watched, asked=[wired.sealing.warnings])
 
 
 async def alive(_: Request) -> Response:

@@ -11,7 +11,7 @@ from typing import Protocol, TypeVar
 
 import structlog
 
-from domain.commands.attempts import place_of_address, user_of
+from domain.commands.attempts import network_of_address, user_of
 from domain.errors import RateLimited, Unavailable
 from domain.ports import Limit, Limits, Verdict
 from gateway.faults import Fault
@@ -83,7 +83,7 @@ class Points:
         """
         if status >= 500:
             return [("ratelimit-policy", self.policy)]
-        return self._headers(await self._take(place_of_address(address)), 1, None)
+        return self._headers(await self._take(network_of_address(address)), 1, None)
 
     def headers(self, context: Context) -> list[Header]:
         if context.points is None:
@@ -125,7 +125,7 @@ class Points:
 def _whose(context: Context) -> str:
     if context.viewer is not None:
         return user_of(context.viewer.user_id)
-    return place_of_address(context.client.ip)
+    return network_of_address(context.client.ip)
 
 
 def _policy(name: str, burst: int, per_seconds: int) -> str:

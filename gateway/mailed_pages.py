@@ -9,9 +9,11 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from adapters.mail.letters import PATHS
+from domain.mail import Template
 from gateway.assets import MEDIA, PAGES, POLICY_PLAIN, checked
 
-VERIFY, RESET = "/verify-email", "/reset-password"
+VERIFY, RESET = PATHS[Template.VERIFY_EMAIL], PATHS[Template.RESET_PASSWORD]
 OURS = frozenset(  # of PAGES
     {"mailed.css", "mailed.js", "verify-email.js", "reset-password.js", "icon.svg"}
 )

@@ -1,4 +1,6 @@
-"""What keeps a production process from starting that only the database can tell."""
+"""What keeps a production process from starting that its settings do not show: what the database
+is, and what was made for development.
+"""
 
 from typing import Any
 

@@ -28,10 +28,10 @@ from adapters.security.casbin_policy import CasbinPolicy
 from adapters.security.common_passwords import CommonPasswords
 from adapters.security.devices import SignedDevices
 from adapters.security.keyring import Keyring, KeyringError
-from adapters.security.keys import KeyringFile
 from adapters.security.one_time_codes import TotpCodes
 from adapters.security.passwords import Argon2Passwords
 from adapters.security.policy_watcher import PolicyWatcher
+from adapters.security.reloading_keyring import ReloadingKeyring
 from adapters.security.tokens import Tokens
 from adapters.security.vault import Vault
 from domain.identity import Actor
@@ -168,11 +168,11 @@ def limits_of(figures: LimitFigures) -> LimitSettings:
     )
 
 
-def _keys(settings: Settings, path: Path) -> KeyringFile:
+def _keys(settings: Settings, path: Path) -> ReloadingKeyring:
     try:
         if settings.is_development:
-            return KeyringFile(path, Keyring.load_or_create(path))
-        return KeyringFile(path, Keyring.load(path))
+            return ReloadingKeyring(path, Keyring.load_or_create(path))
+        return ReloadingKeyring(path, Keyring.load(path))
     except KeyringError as error:
         raise SettingsError(str(error)) from error
 

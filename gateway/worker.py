@@ -1,4 +1,7 @@
-"""The worker: jobs, the outbox relay, and the clock that makes links due."""
+"""The worker: jobs, the outbox relay, the clock that makes links due, and the audit log's sealing.
+
+Also what comes by itself: runs that were left, and rows that have been over for long.
+"""
 
 import asyncio
 import json
@@ -37,7 +40,7 @@ from gateway.audit.checkpoints import Checkpoints
 from gateway.audit.patrol import Patrol
 from gateway.audit.sealer import Sealer
 from gateway.chores import CHORES, Chore
-from gateway.health import Health
+from gateway.health import health_of
 from gateway.mail import say_where
 from gateway.settings import Settings
 from gateway.wiring import Wired, wire
@@ -257,9 +260,7 @@ async def _work_until(
         try:
             async with wire(settings) as wired:
                 say_where(wired.app.mail)
-                health = Health(wired.pool, [wired.policy.warning])
-                health.asked.append(wired.sealing.warnings)
-                begun, operators.health = True, health
+                begun, operators.health = True, health_of(wired)
                 await _work(wired, stop)
         except (Unavailable, asyncpg.InterfaceError, *AWAY) as error:
             if not begun:

@@ -77,7 +77,7 @@ class Context:
 
     @property
     def nobody(self) -> Actor:
-        """Who asks signed out, as far as the audit log can know."""
+        """Whoever asks, as if signed out: for what no credentials make a difference to."""
         ip, trace_id = self.client.ip, self.trace_id
         return Actor(user_id=NOBODY, role=Role.READONLY, ip_address=ip, trace_id=trace_id)
 

@@ -4,9 +4,8 @@ import strawberry
 
 from domain.commands import deleting, password_reset, registration
 from domain.commands.mailed_tokens import actor_of_email_token
-from domain.identity import NOBODY, Actor, Role
 from domain.secret import Secret
-from schema.context import Context, Info
+from schema.context import Info
 from schema.errors import UserError
 from schema.fields import described
 from schema.payloads import Payload, mutation
@@ -68,7 +67,7 @@ class RegistrationMutation:
     async def register(self, info: Info, input: RegisterInput) -> Payload:
         context = info.context
         cmd = registration.Register(
-            actor=_nobody(context),
+            actor=context.nobody,
             email=input.email,
             password=Secret(input.password),
             at=context.now,
@@ -85,7 +84,7 @@ class RegistrationMutation:
     )
     async def verify_email(self, info: Info, token: str) -> Payload:
         context = info.context
-        actor = await actor_of_email_token(context.app, token, _nobody(context))
+        actor = await actor_of_email_token(context.app, token, context.nobody)
         cmd = registration.VerifyEmail(actor=actor, token=Secret(token), at=context.now)
         await registration.verify_email(context.app, cmd)
         return Payload(verified=True)
@@ -98,9 +97,7 @@ class RegistrationMutation:
     )
     async def request_password_reset(self, info: Info, email: str) -> Payload:
         context = info.context
-        cmd = password_reset.RequestPasswordReset(
-            actor=_nobody(context), email=email, at=context.now
-        )
+        cmd = password_reset.RequestPasswordReset(actor=context.nobody, email=email, at=context.now)
         await password_reset.request_password_reset(context.app, cmd)
         return Payload(accepted=True)
 
@@ -113,7 +110,7 @@ class RegistrationMutation:
     )
     async def reset_password(self, info: Info, input: ResetPasswordInput) -> Payload:
         context = info.context
-        actor = await actor_of_email_token(context.app, input.token, _nobody(context))
+        actor = await actor_of_email_token(context.app, input.token, context.nobody)
         cmd = password_reset.ResetPassword(
             actor=actor,
             token=Secret(input.token),
@@ -134,13 +131,3 @@ class RegistrationMutation:
         await deleting.delete_viewer(context.app, cmd)
         context.clear_cookie = True
         return Payload(deleted=True)
-
-
-def _nobody(context: Context) -> Actor:
-    """Whoever asks, wherever from: what is signed in besides makes no difference."""
-    return Actor(
-        user_id=NOBODY,
-        role=Role.READONLY,
-        ip_address=context.client.ip,
-        trace_id=context.trace_id,
-    )

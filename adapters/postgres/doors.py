@@ -7,7 +7,7 @@ from typing import Any
 
 from adapters import telemetry
 from adapters.postgres.identity import user_of
-from adapters.postgres.pool import Connection, Pool, first_words
+from adapters.postgres.pool import Connection, Pool, answer
 from adapters.postgres.summary import summary_of_sql
 from domain.identity import Role, SecurityConfig, Session, SessionId, UserId
 from domain.links import LinkId
@@ -82,9 +82,7 @@ class PostgresDoors:
 
         watch = telemetry.watch
         with nullcontext() if watch is None else watch.statement(summary_of_sql(door)):
-            connection, rows = await first_words(self._pool, say)
-        await self._pool.release(connection)
-        return rows
+            return await answer(self._pool, say)
 
 
 def _live(rows: Sequence[Any]) -> LiveSession | None:

@@ -7,8 +7,9 @@ from typing import Any
 
 import asyncpg
 
-from adapters.postgres.pool import AWAY, Connection, Pool, first_words, to_its_end
+from adapters.postgres.pool import AWAY, Connection, Pool, first_words
 from adapters.subscribers import Subscribers, Subscription, checked
+from domain.cancellation import to_its_end
 
 # Said as the change commits.
 SESSION_ENDED = "dashtam_session_ended"  # payload: its id

@@ -15,7 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from adapters import telemetry
 from adapters.postgres.connections import answered
-from adapters.postgres.pool import Pool, first_words
+from adapters.postgres.pool import Pool, answer
 
 SETTINGS = DBSettings(db_schema="jobs")
 WAITING = f"""
@@ -62,8 +62,7 @@ async def waiting(pool: Pool) -> tuple[int, float]:
     Raises:
         Unavailable: the database is away.
     """
-    connection, row = await first_words(pool, lambda c: c.fetchrow(WAITING))
-    await pool.release(connection)
+    row = await answer(pool, lambda c: c.fetchrow(WAITING))
     return row["count"], float(row["oldest_s"])
 
 
@@ -74,8 +73,7 @@ async def forget_finished(pool: Pool, before: datetime, limit: int) -> int:
     Raises:
         Unavailable: the database is away.
     """
-    connection, row = await first_words(pool, lambda c: c.fetchrow(FORGET, before, limit))
-    await pool.release(connection)
+    row = await answer(pool, lambda c: c.fetchrow(FORGET, before, limit))
     return int(row["count"])
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from adapters.postgres.pool import Connection, Pool, first_words
+from adapters.postgres.pool import Connection, Pool, answer
 
 POLICY_CHANGED = "dashtam_policy_changed"  # said by triggers of both tables, as a change commits
 POLICY = """
@@ -19,6 +19,4 @@ async def policy_lines(pool: Pool) -> list[tuple[str, ...]]:
         rows: Sequence[Any] = await connection.fetch(POLICY)
         return rows
 
-    connection, rows = await first_words(pool, say)
-    await pool.release(connection)
-    return [tuple(row["line"]) for row in rows]
+    return [tuple(row["line"]) for row in await answer(pool, say)]

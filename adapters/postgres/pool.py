@@ -85,6 +85,13 @@ async def first_words(
     raise Unavailable("the database is away") from gone
 
 
+async def answer(pool: Pool, say: Callable[[Connection], Awaitable[T]]) -> T:
+    """What is answered to `say`, on a connection that is given back. Raises as `first_words`."""
+    connection, answered = await first_words(pool, say)
+    await pool.release(connection)
+    return answered
+
+
 def lost(connection: Connection, error: BaseException) -> bool:
     """Whether `error` says that the server is away, or only that we used it wrongly."""
     if isinstance(error, asyncpg.InterfaceError):
@@ -99,20 +106,6 @@ def drop(connection: Connection) -> None:
     """End a connection without a word; the pool makes another in its place."""
     with suppress(asyncpg.InterfaceError):  # the pool took it back when it broke
         connection.terminate()
-
-
-async def to_its_end(work: Awaitable[T]) -> T:
-    """Await `work` even while being cancelled, then let the cancellation go on."""
-    task, cancelled = asyncio.ensure_future(work), False
-    while not task.done():
-        try:
-            await asyncio.wait({task})  # which neither cancels it nor raises what it raises
-        except asyncio.CancelledError:
-            cancelled = True
-    if cancelled:
-        task.exception()  # seen
-        raise asyncio.CancelledError
-    return task.result()
 
 
 async def _acquired(pool: Pool) -> Connection:

@@ -46,7 +46,7 @@ async def take_sign_in(app: App, actor: Actor, email: str, *, is_known: bool) ->
     if is_known:
         await take(app, account_of(email), limits.sign_in_device)
         return
-    await take(app, place_of(actor), limits.sign_in_address)
+    await take(app, network_of(actor), limits.sign_in_address)
     await take(app, account_of(email), limits.sign_in_account)
 
 
@@ -59,11 +59,11 @@ def user_of(user_id: UserId) -> str:
     return f"user:{user_id}"
 
 
-def place_of(actor: Actor) -> str:
-    return place_of_address(actor.ip_address)
+def network_of(actor: Actor) -> str:
+    return network_of_address(actor.ip_address)
 
 
-def place_of_address(said: str | None) -> str:
+def network_of_address(said: str | None) -> str:
     """From where: an address, or of IPv6 the /64, all of which one household has."""
     try:
         address = ip_address(said or "")

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from domain.commands.attempts import account_of, place_of, take
+from domain.commands.attempts import account_of, network_of, take
 from domain.commands.ending import end_sessions
 from domain.commands.mailed_tokens import (
     Left,
@@ -40,7 +40,7 @@ class RequestPasswordReset:
 
 
 async def _may_ask(app: App, cmd: RequestPasswordReset) -> None:
-    await take(app, place_of(cmd.actor), app.limit_settings.reset)
+    await take(app, network_of(cmd.actor), app.limit_settings.reset)
 
 
 @command("password_reset.request", permits=None, limited=_may_ask)
@@ -97,7 +97,7 @@ class ResetPassword:
 
 
 async def _may_reset(app: App, cmd: ResetPassword) -> None:
-    await take(app, f"token:{place_of(cmd.actor)}", app.limit_settings.reset)
+    await take(app, f"token:{network_of(cmd.actor)}", app.limit_settings.reset)
 
 
 @command("password.reset", permits=None, limited=_may_reset)

@@ -38,6 +38,19 @@ def actor_to_be(role: Role) -> Actor:
     return Actor(user_id=UserId(new_id()), role=role)
 
 
+def new_user(id: UserId, email: str, role: Role, at: datetime, *, is_verified: bool) -> User:
+    """Somebody with the settings that everyone begins with."""
+    return User(
+        id=id,
+        email=email,
+        email_verified=is_verified,
+        role=role,
+        created_at=at,
+        base_currency=Currency("USD"),
+        time_zone="UTC",
+    )
+
+
 @command("user.create", permits=None)
 async def create_user(app: App, cmd: CreateUser) -> User:
     """A person with a verified address, made by the operator from the shell.
@@ -49,15 +62,7 @@ async def create_user(app: App, cmd: CreateUser) -> User:
     email = normal_email(cmd.email)
     password = cmd.password.reveal()
     new_password(password, email=email, common=app.common_passwords, field=("input", "password"))
-    user = User(
-        id=cmd.actor.user_id,
-        email=email,
-        email_verified=True,
-        role=cmd.role,
-        created_at=cmd.at,
-        base_currency=Currency("USD"),
-        time_zone="UTC",
-    )
+    user = new_user(cmd.actor.user_id, email, cmd.role, cmd.at, is_verified=True)
     hashed = await app.passwords.hash(password)
     async with app.begin(cmd) as work:
         await work.users.add(user, hashed)

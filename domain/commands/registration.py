@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from domain.commands.attempts import account_of, place_of, take
+from domain.commands.attempts import account_of, network_of, take
 from domain.commands.mailed_tokens import (
     Left,
     leave,
@@ -15,11 +15,11 @@ from domain.commands.mailed_tokens import (
     redeemable,
 )
 from domain.commands.mailing import notify
+from domain.commands.people import new_user
 from domain.errors import Conflict, NotFound
 from domain.handling import command
-from domain.identity import Actor, Role, User, UserId, normal_email
+from domain.identity import Actor, Role, UserId, normal_email
 from domain.mail import Purpose, Template
-from domain.money import Currency
 from domain.passwords import new_password
 from domain.ports import App, Limit
 from domain.secret import Secret
@@ -41,7 +41,7 @@ class Register:
 
 
 async def _may_register(app: App, cmd: Register) -> None:
-    await take(app, place_of(cmd.actor), app.limit_settings.register)
+    await take(app, network_of(cmd.actor), app.limit_settings.register)
 
 
 @command("registration.request", permits=None, limited=_may_register)
@@ -85,7 +85,7 @@ async def take_up_registration(app: App, cmd: TakeUpRegistration) -> None:
     job = cmd.job
     async with app.begin(cmd) as work:
         if job.known is None:
-            user = _new_user(cmd)
+            user = new_user(job.actor.user_id, job.email, Role.USER, cmd.at, is_verified=False)
             await work.users.add(user, job.said["password_hash"])
         else:
             user = await work.users.get(lock=True)
@@ -94,18 +94,6 @@ async def take_up_registration(app: App, cmd: TakeUpRegistration) -> None:
         else:
             hashed = job.said["password_hash"]
             await mail_token(app, work, job, Purpose.VERIFY, password_hash=hashed)
-
-
-def _new_user(cmd: TakeUpRegistration) -> User:
-    return User(
-        id=cmd.actor.user_id,
-        email=cmd.job.email,
-        email_verified=False,
-        role=Role.USER,
-        created_at=cmd.at,
-        base_currency=Currency("USD"),
-        time_zone="UTC",
-    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -118,7 +106,7 @@ class VerifyEmail:
 
 
 async def _may_verify(app: App, cmd: VerifyEmail) -> None:
-    await take(app, place_of(cmd.actor), app.limit_settings.verify)
+    await take(app, network_of(cmd.actor), app.limit_settings.verify)
 
 
 @command("email.verify", permits=None, limited=_may_verify)

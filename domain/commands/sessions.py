@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from domain.audit import Command
-from domain.commands.attempts import place_of, take, user_of
+from domain.commands.attempts import network_of, take, user_of
 from domain.commands.ending import end, end_others, goes_on, session_event
 from domain.commands.mailing import notify
 from domain.errors import ErrorCode, InvalidInput, NotFound
@@ -78,7 +78,7 @@ class RefreshSession:
 
 async def _may_refresh(app: App, cmd: RefreshSession) -> None:
     known = cmd.actor.session_id is not None
-    key = user_of(cmd.actor.user_id) if known else place_of(cmd.actor)
+    key = user_of(cmd.actor.user_id) if known else network_of(cmd.actor)
     await take(app, key, app.limit_settings.refresh)
 
 

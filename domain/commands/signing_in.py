@@ -5,7 +5,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
-from domain.commands.attempts import place_of_address, take_sign_in
+from domain.commands.attempts import network_of_address, take_sign_in
 from domain.commands.mailing import notify
 from domain.commands.second_factor import counting_wrong_codes, pass_second_factor
 from domain.commands.sessions import SignedIn, begin_session, with_tokens
@@ -193,7 +193,7 @@ async def _tell_owner(work: Work, user: User, begun: Session) -> None:
 
 
 def _seen_as(session: Session) -> tuple[str | None, str]:
-    return session.device, place_of_address(session.ip_address)
+    return session.device, network_of_address(session.ip_address)
 
 
 async def _session(app: App, cmd: SignIn, user: User, secret: str) -> Session:

@@ -7,7 +7,7 @@ import asyncpg
 import structlog
 
 from adapters.postgres import audit
-from adapters.postgres.pool import first_words
+from adapters.postgres.pool import answer
 from adapters.security.audit import AuditKeys
 from domain.audit import AuditIntegrity
 from domain.errors import Unavailable
@@ -76,8 +76,7 @@ class Sealing:
             await asyncio.sleep(LOOK_EVERY_S)
 
     async def _look(self) -> audit.State:
-        connection, state = await first_words(self._pool, audit.state)
-        await self._pool.release(connection)
+        state = await answer(self._pool, audit.state)
         if (watch := telemetry.current()) is not None:
             watch.unsealed(state.unsealed_s or 0.0)
         return state

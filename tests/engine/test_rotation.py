@@ -19,7 +19,7 @@ from domain.identity import NOBODY, Actor, Role, new_id
 from domain.imports import IN_REQUEST_BYTES_MAX
 from domain.sealing import Place, bound_to
 from domain.sync import SyncStatus
-from gateway.rotation import NotAllRewrapped, Progress, Rotated, RotateKeys, rotate_keys
+from gateway.keys.rotating import NotAllRewrapped, Progress, Rotated, RotateKeys, rotate_keys
 from tests.engine.files import account, bank, january
 from tests.engine.scripted import Scripted, accounts, checking
 from tests.engine.world import Engine

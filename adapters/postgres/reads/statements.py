@@ -8,8 +8,9 @@ from typing import Any, TypeVar, cast
 import asyncpg
 
 from adapters import telemetry
-from adapters.postgres.pool import AWAY, Connection, Pool, drop, first_words, lost, to_its_end
+from adapters.postgres.pool import AWAY, Connection, Pool, drop, first_words, lost
 from adapters.postgres.summary import summary_of_sql
+from domain.cancellation import to_its_end
 from domain.errors import Unavailable
 from domain.identity import UserId
 

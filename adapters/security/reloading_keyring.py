@@ -13,7 +13,7 @@ LOOK_EVERY_S = 1.0
 log = structlog.get_logger("dashtam.keys")
 
 
-class KeyringFile:
+class ReloadingKeyring:
     """The keyring of a file, read again once it has changed.
 
     Whoever seals, opens, signs or reads asks for it, and the file is looked at once a second at

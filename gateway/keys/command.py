@@ -1,4 +1,4 @@
-"""What `dashtam keys rotate` says."""
+"""`dashtam keys rotate`."""
 
 import time
 from datetime import UTC, datetime
@@ -9,7 +9,7 @@ from rich.progress import SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from adapters.security.keyring import KeyringError
 from domain.identity import NOBODY, Actor, Role
-from gateway.rotation import NotAllRewrapped, Progress, Rotated, RotateKeys, rotate_keys
+from gateway.keys.rotating import NotAllRewrapped, Progress, Rotated, RotateKeys, rotate_keys
 from gateway.settings import Settings, SettingsError
 from gateway.shell import console
 from gateway.wiring import wire

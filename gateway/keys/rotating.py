@@ -18,7 +18,7 @@ import asyncpg
 from adapters.postgres.pool import AWAY
 from adapters.postgres.sealed import SealedValue, replace_in_jobs, replace_sealed, users_beyond
 from adapters.security.keyring import Keyring
-from adapters.security.keys import KeyringFile
+from adapters.security.reloading_keyring import ReloadingKeyring
 from adapters.security.vault import Vault, key_of
 from domain.errors import Unavailable
 from domain.handling import command
@@ -98,7 +98,7 @@ async def rotate_keys(app: App, cmd: RotateKeys) -> Rotated:
     while (wait_s := keyring.sealing[0].since - time.time()) > 0:  # noqa: ASYNC110 - clocks are set
         await asyncio.sleep(wait_s)
     began = time.monotonic()
-    count, shut = await _rewrap_all(cmd, Vault(KeyringFile(cmd.path, keyring)))
+    count, shut = await _rewrap_all(cmd, Vault(ReloadingKeyring(cmd.path, keyring)))
     took_s = time.monotonic() - began
     keyring, had = Keyring.rotated(cmd.path), _size(keyring)
     if cmd.prune:

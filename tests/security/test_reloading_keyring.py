@@ -12,7 +12,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from adapters.security.keyring import LINGER_S, TAKEN_UP_S, Keyring
-from adapters.security.keys import LOOK_EVERY_S, KeyringFile
+from adapters.security.reloading_keyring import LOOK_EVERY_S, ReloadingKeyring
 from adapters.security.tokens import AccessTokens, InvalidToken
 from adapters.security.vault import UnknownKey, Vault
 from domain.sealing import Place, bound_to
@@ -41,11 +41,11 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-def file(path: Path, clock: Clock) -> KeyringFile:
-    return KeyringFile(path, Keyring.load(path), clock=clock)
+def file(path: Path, clock: Clock) -> ReloadingKeyring:
+    return ReloadingKeyring(path, Keyring.load(path), clock=clock)
 
 
-def tokens_of(file: KeyringFile | Keyring) -> AccessTokens:
+def tokens_of(file: ReloadingKeyring | Keyring) -> AccessTokens:
     return AccessTokens(file, issuer="https://dashtam.example", audience="dashtam-api")
 
 
@@ -55,7 +55,7 @@ def issued(tokens: AccessTokens) -> str:
 
 
 def test_a_vault_opens_what_was_sealed_with_a_key_that_came_later(
-    path: Path, file: KeyringFile, clock: Clock
+    path: Path, file: ReloadingKeyring, clock: Clock
 ) -> None:
     vault = Vault(file)
     before = vault.seal(b"before", context=HERE)
@@ -71,7 +71,7 @@ def test_a_vault_opens_what_was_sealed_with_a_key_that_came_later(
 
 
 def test_a_gateway_reads_tokens_of_a_key_that_came_later_and_signs_with_it(
-    path: Path, file: KeyringFile, clock: Clock
+    path: Path, file: ReloadingKeyring, clock: Clock
 ) -> None:
     tokens = tokens_of(file)
     old = issued(tokens)
@@ -90,7 +90,7 @@ def test_whoever_looks_once_a_second_knows_a_key_before_anyone_uses_it() -> None
 
 
 def test_a_key_that_was_removed_is_forgotten_within_a_second(
-    path: Path, file: KeyringFile, clock: Clock
+    path: Path, file: ReloadingKeyring, clock: Clock
 ) -> None:
     vault, tokens = Vault(file), tokens_of(file)
     sealed, token = vault.seal(b"old", context=HERE), issued(tokens)
@@ -114,7 +114,7 @@ def test_a_flood_of_invented_key_ids_does_not_touch_the_file(path: Path, clock: 
             return super().stat(**said)
 
     keyring = Keyring.load(path)
-    tokens = tokens_of(KeyringFile(Watched(path), keyring, clock=clock))
+    tokens = tokens_of(ReloadingKeyring(Watched(path), keyring, clock=clock))
     flood = [f"header{n}.claims.signature" for n in range(10_000)]
     began = time.process_time()
     refused = sum(_is_refused(tokens, token) for token in flood)
@@ -125,7 +125,7 @@ def test_a_flood_of_invented_key_ids_does_not_touch_the_file(path: Path, clock: 
 
 
 def test_a_file_that_cannot_be_read_for_a_while_changes_nothing(
-    path: Path, file: KeyringFile, clock: Clock
+    path: Path, file: ReloadingKeyring, clock: Clock
 ) -> None:
     keyring, text = file.current(), path.read_text()
     for broken in ("", text[:-20], "{}"):
@@ -146,7 +146,7 @@ def test_a_file_that_cannot_be_read_for_a_while_changes_nothing(
 
 
 def test_another_keyring_in_its_place_is_not_taken_for_a_later_one(
-    path: Path, file: KeyringFile, clock: Clock
+    path: Path, file: ReloadingKeyring, clock: Clock
 ) -> None:
     keyring = file.current()
     path.unlink()
