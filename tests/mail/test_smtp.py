@@ -142,7 +142,11 @@ async def test_no_server_or_one_that_says_nothing_is_tried_again() -> None:
     with pytest.raises(Unavailable):
         await smtp(taken).send(a_letter())
 
-    silent = await asyncio.start_server(lambda r, w: asyncio.sleep(5), "127.0.0.1", 0)
+    async def listen(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read()
+        writer.close()
+
+    silent = await asyncio.start_server(listen, "127.0.0.1", 0)
     async with silent:
         port = silent.sockets[0].getsockname()[1]
         server = Server(host="127.0.0.1", port=port, tls_at_once=False, needs_tls=False)
