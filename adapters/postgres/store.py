@@ -2,9 +2,10 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Collection, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 
 from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from adapters import telemetry
@@ -155,4 +156,5 @@ class PostgresStore:
 
 async def _closed(connection: AsyncConnection) -> None:
     """What has not been committed is rolled back, and a cancellation waits for that."""
-    await asyncio.shield(asyncio.create_task(connection.close()))
+    with suppress(DBAPIError):  # the server went away, and has rolled back itself
+        await asyncio.shield(asyncio.create_task(connection.close()))
