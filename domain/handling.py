@@ -9,7 +9,8 @@ from domain.audit import Attempt, AuditOutcome, Command, about
 from domain.cancellation import to_its_end
 from domain.errors import DomainError, NotPermitted, RateLimited, Unavailable
 from domain.identity import Actor, Permission, UserId
-from domain.ports import App, Limit
+from domain.limits import Limit
+from domain.ports import App
 
 C = TypeVar("C", bound=Command)
 R = TypeVar("R")

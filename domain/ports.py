@@ -18,7 +18,6 @@ from contextlib import (
 )
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from decimal import Decimal
 from typing import Protocol, runtime_checkable
 from uuid import UUID
 
@@ -34,6 +33,7 @@ from domain.identity import (
     UserId,
 )
 from domain.imports import Statement
+from domain.limits import Limits, LimitSettings
 from domain.links import LinkId, ProviderInfo
 from domain.mail import Letter
 from domain.sealing import Bound
@@ -218,77 +218,6 @@ class Policy(Protocol):
     def allows(self, role: Role, permission: Permission) -> bool: ...
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Limit:
-    """`burst` units at once, refilled evenly within `per_seconds`.
-
-    `debt` is how many may be owed beyond that, of what is known only once it is done.
-    `shared_only`: nobody may pass while the limiter that all processes share is away; otherwise
-    each process then goes on with a share of its own.
-    """
-
-    name: str
-    burst: int
-    per_seconds: int
-    debt: int = 0
-    shared_only: bool = False
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Verdict:
-    """`next_s` is when there is a unit more than `remaining`, 0 where there cannot be; `reset_s`
-    when all are there again.
-    """
-
-    allowed: bool
-    remaining: int
-    retry_after_s: Decimal
-    next_s: Decimal
-    reset_s: Decimal
-
-
-class Limits(Protocol):
-    async def take(self, key: str, limit: Limit, cost: int = 1) -> Verdict:
-        """Take `cost` units, or none of them; a cost of 0 only looks.
-
-        Raises Unavailable where nobody can tell.
-        """
-
-    async def settle(self, key: str, limit: Limit, units: int) -> None:
-        """It came to so many units more than were taken, or where negative to fewer: they are
-        taken even where they are not there, up to the limit's debt.
-
-        Raises Unavailable where nobody can tell.
-        """
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LimitSettings:
-    """How often each may be tried; `gateway.settings.Limits` has the settings.
-
-    Refreshing goes on without the shared limiter: nobody guesses a token of 256 bits, and within 15
-    minutes everybody would be signed out.
-    """
-
-    points: Limit = Limit(name="points", burst=100_000, per_seconds=60, debt=100_000)
-    sign_in_account: Limit = Limit(
-        name="sign-in-account", burst=10, per_seconds=900, shared_only=True
-    )
-    sign_in_device: Limit = Limit(
-        name="sign-in-device", burst=10, per_seconds=900, shared_only=True
-    )
-    sign_in_address: Limit = Limit(
-        name="sign-in-address", burst=100, per_seconds=900, shared_only=True
-    )
-    register: Limit = Limit(name="register", burst=10, per_seconds=3_600, shared_only=True)
-    verify: Limit = Limit(name="verify", burst=10, per_seconds=3_600, shared_only=True)
-    reset: Limit = Limit(name="reset", burst=10, per_seconds=3_600, shared_only=True)
-    reset_account: Limit = Limit(name="reset-account", burst=3, per_seconds=3_600, shared_only=True)
-    refresh: Limit = Limit(name="refresh", burst=60, per_seconds=60)
-    connect: Limit = Limit(name="connect", burst=10, per_seconds=60, shared_only=True)
-    sync: Limit = Limit(name="sync", burst=30, per_seconds=60)
-
-
 # ── telling one another ─────────────────────────────────────────────────────
 
 RELAYED = "dashtam_relayed"  # payload: one event of the outbox, as JSON
@@ -370,7 +299,7 @@ class App:
     now: Callable[[], datetime]
     mail: Mail | None = None  # where there is no mail server
     movements: Movements = field(default_factory=Untold)
-    limit_settings: LimitSettings = LimitSettings()
+    limit_settings: LimitSettings = field(default_factory=LimitSettings)
     session_limit: int = 10
     device_of: DeviceOf = as_it_says
     place_of: PlaceOf = nowhere

@@ -24,7 +24,6 @@ from gateway.documents import Documents
 from gateway.execution import CLEANUP_S_MAX, Engine, OperationContext, attended
 from gateway.faults import Fault, overloaded
 from gateway.guard import Refused
-from gateway.limits import Meter, Unmetered
 from gateway.negotiation import LEGACY, RESPONSE, negotiate
 from gateway.operations import (
     OPERATIONS_MAX,
@@ -36,6 +35,7 @@ from gateway.operations import (
     not_persisted,
 )
 from gateway.parameters import Parameters, PersistedOnly
+from gateway.points import Meter, Unmetered
 from gateway.reading import FORM, admitted, asked
 from gateway.responses import answer, fault_error, request_error
 

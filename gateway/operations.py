@@ -14,8 +14,8 @@ from gateway.documents import Document, Documents, introspection_is_off
 from gateway.execution import Engine, OperationContext
 from gateway.faults import overloaded
 from gateway.guard import Refused
-from gateway.limits import Meter, Unmetered
 from gateway.parameters import Parameters
+from gateway.points import Meter, Unmetered
 from gateway.responses import error, request_error
 
 OPERATIONS_MAX = 256

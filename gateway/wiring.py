@@ -35,7 +35,8 @@ from adapters.security.reloading_keyring import ReloadingKeyring
 from adapters.security.tokens import Tokens
 from adapters.security.vault import Vault
 from domain.identity import Actor
-from domain.ports import App, Fanout, Limits, LimitSettings, PlaceOf, nowhere, unobserved
+from domain.limits import Limits, LimitSettings
+from domain.ports import App, Fanout, PlaceOf, nowhere, unobserved
 from domain.storage.reads import Reads
 from gateway import telemetry
 from gateway.audit.watching import Sealing

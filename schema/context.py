@@ -11,8 +11,9 @@ from graphql import FieldNode
 
 from domain.errors import RateLimited, Unauthenticated
 from domain.identity import NOBODY, Actor, Role
+from domain.limits import Verdict
 from domain.links import ProviderInfo
-from domain.ports import App, Verdict
+from domain.ports import App
 from domain.queries import links
 from domain.queries.budget import Budget
 from domain.queries.pages import Page

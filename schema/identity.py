@@ -1,14 +1,16 @@
-"""The viewer, their sessions and their settings."""
+"""The viewer, their settings, and their leaving."""
 
 from datetime import datetime
 
 import strawberry
 
 import domain.identity
+from domain.commands import deleting
 from domain.commands import settings as commands
 from domain.identity import Permission, Role
 from domain.money import Currency
 from domain.queries import identity as queries
+from domain.secret import Secret
 from schema.audit import AuditEntryConnection, activity_of_viewers
 from schema.context import Info
 from schema.edges import edge
@@ -62,6 +64,12 @@ class UpdateSettingsPayload:
     errors: list[UserError]
 
 
+@strawberry.type(description="The answer of `deleteViewer`.")
+class DeleteViewerPayload:
+    deleted: bool
+    errors: list[UserError]
+
+
 @strawberry.type
 class IdentityQuery:
     @query(Viewer, "You.", permits=Permission.READ_SETTINGS)
@@ -83,3 +91,15 @@ class IdentityMutation:
         )
         await commands.update_settings(context.app, cmd)
         return Payload(viewer=await queries.viewer(context.reads))
+
+    @mutation(
+        DeleteViewerPayload,
+        "Delete your account and everything in it, for good. Stands alone in its operation.",
+        runs=deleting.delete_viewer,
+    )
+    async def delete_viewer(self, info: Info, password: str) -> Payload:
+        context = info.context
+        cmd = deleting.DeleteViewer(actor=context.actor, password=Secret(password), at=context.now)
+        await deleting.delete_viewer(context.app, cmd)
+        context.clear_cookie = True
+        return Payload(deleted=True)

@@ -15,6 +15,7 @@ from schema.imports import ImportMutation
 from schema.links import LinkMutation, LinkQuery
 from schema.manual_accounts import ManualAccountMutation
 from schema.nodes import NodeQuery
+from schema.passwords import PasswordMutation
 from schema.portfolio import PortfolioQuery
 from schema.providers import ProviderQuery
 from schema.registration import RegistrationMutation
@@ -61,6 +62,7 @@ class Mutation(
     LinkMutation,
     IdentityMutation,
     RegistrationMutation,
+    PasswordMutation,
     RotationMutation,
     SessionMutation,
     SigningInMutation,

@@ -1,25 +1,13 @@
-"""One's own password and second factor."""
+"""One's own second factor."""
 
 import strawberry
 
-from domain.commands import passwords, second_factor
+from domain.commands import second_factor
 from domain.secret import Secret
 from schema.context import Info
 from schema.errors import UserError
 from schema.fields import described
 from schema.payloads import Payload, mutation
-
-
-@strawberry.input(description="At least 15 characters, or 8 with a second factor; at most 256.")
-class ChangePasswordInput:
-    current_password: str
-    new_password: str
-
-
-@strawberry.type(description="The answer of `changePassword`.")
-class ChangePasswordPayload:
-    changed: bool
-    errors: list[UserError]
 
 
 @strawberry.type(
@@ -47,23 +35,6 @@ class DisableTotpPayload:
 
 @strawberry.type
 class SecondFactorMutation:
-    @mutation(
-        ChangePasswordPayload,
-        "Every other session ends. Stands alone in its operation.",
-        runs=passwords.change_password,
-    )
-    async def change_password(self, info: Info, input: ChangePasswordInput) -> Payload:
-        context = info.context
-        cmd = passwords.ChangePassword(
-            actor=context.actor,
-            current=Secret(input.current_password),
-            new=Secret(input.new_password),
-            at=context.now,
-            renew=context.new_cookie,
-        )
-        await passwords.change_password(context.app, cmd)
-        return Payload(changed=True)
-
     @mutation(
         EnableTotpPayload,
         "Begin a second factor: it is asked for once `confirmTotp` has seen a code of it. "

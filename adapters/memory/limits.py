@@ -5,7 +5,7 @@ from decimal import Decimal
 from hashlib import blake2b
 from time import monotonic_ns
 
-from domain.ports import Limit, Verdict
+from domain.limits import Limit, Verdict
 
 NS_PER_S = 10**9
 KEYS_MAX = 10_000  # for each limit

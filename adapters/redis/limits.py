@@ -8,7 +8,7 @@ from redis.asyncio import Redis
 from redis.exceptions import AuthenticationError, NoPermissionError, RedisError
 
 from domain.errors import Unavailable
-from domain.ports import Limit, Verdict
+from domain.limits import Limit, Verdict
 
 US_PER_S = 10**6
 TIMEOUT_S = 1.0  # a busy process of ours is late by itself, and Redis is not away for that

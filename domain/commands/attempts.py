@@ -6,7 +6,8 @@ from math import ceil
 
 from domain.errors import RateLimited
 from domain.identity import Actor, UserId, folded_email
-from domain.ports import App, Limit
+from domain.limits import Limit
+from domain.ports import App
 
 
 async def take(app: App, key: str, limit: Limit) -> None:

@@ -85,8 +85,7 @@ async def change_password(app: App, cmd: ChangePassword) -> None:
         if user.totp_enabled != known.user.totp_enabled:  # what its length was measured by
             raise Conflict("your second factor was changed meanwhile: try again")
         await work.users.replace_password(hashed)
-        secret = await secured(app, work, cmd, cmd.renew)
+        renew = await secured(app, work, cmd, cmd.renew)
         work.record(Event(name=EventName.PASSWORD_CHANGED, user_id=user.id, at=cmd.at))
         notify(work, user, Template.PASSWORD_CHANGED, at=cmd.at)
-    if cmd.renew is not None and secret is not None:
-        cmd.renew(secret)
+    renew()

@@ -19,9 +19,10 @@ from domain.commands.people import new_user
 from domain.errors import Conflict, NotFound
 from domain.handling import command
 from domain.identity import Actor, Role, UserId, normal_email
+from domain.limits import Limit
 from domain.mail import Purpose, Template
 from domain.passwords import new_password
-from domain.ports import App, Limit
+from domain.ports import App
 from domain.secret import Secret
 
 REGISTRATION = "registration"  # the job's name

@@ -2,7 +2,7 @@
 
 import base64
 import secrets
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -15,9 +15,10 @@ from domain.errors import Conflict, ErrorCode, Field, InvalidInput, NotPermitted
 from domain.events import Event, EventName
 from domain.handling import command
 from domain.identity import Actor, Permission, User
+from domain.limits import Limit
 from domain.mail import Template
 from domain.passwords import LENGTH_MIN, is_long
-from domain.ports import App, KnownUser, Limit
+from domain.ports import App, KnownUser
 from domain.sealing import Bound, Place, bound_to
 from domain.secret import Secret
 from domain.storage.work import Work
@@ -157,9 +158,8 @@ async def confirm_totp(app: App, cmd: ConfirmTotp) -> list[Secret]:
         if not await _use_step(app, work, user, said, cmd.at):
             raise wrong_code(("code",))
         await work.second_factors.replace_codes([_digest(app, text) for text in texts])
-        secret = await _changed(app, work, replace(user, totp_enabled=True), cmd)
-    if cmd.renew is not None and secret is not None:
-        cmd.renew(secret)
+        renew = await _changed(app, work, replace(user, totp_enabled=True), cmd)
+    renew()
     return [Secret(_grouped(text)) for text in texts]
 
 
@@ -198,21 +198,20 @@ async def disable_totp(app: App, cmd: DisableTotp) -> None:
             raise Conflict("your second factor is off already")
         await pass_second_factor(app, work, user, cmd.code, cmd.at, field=("code",))
         await work.second_factors.forget()
-        secret = await _changed(app, work, replace(user, totp_enabled=False), cmd)
-    if cmd.renew is not None and secret is not None:
-        cmd.renew(secret)
+        renew = await _changed(app, work, replace(user, totp_enabled=False), cmd)
+    renew()
 
 
 async def _changed(
     app: App, work: Work, user: User, cmd: "ConfirmTotp | DisableTotp"
-) -> Secret | None:
+) -> Callable[[], None]:
     at, change = cmd.at, "enabled" if user.totp_enabled else "disabled"
     await work.users.save(user)
-    secret = await secured(app, work, cmd, cmd.renew)
+    renew = await secured(app, work, cmd, cmd.renew)
     facts = {"change": change}
     work.record(Event(name=EventName.SECOND_FACTOR_CHANGED, user_id=user.id, at=at, facts=facts))
     notify(work, user, Template.SECOND_FACTOR_CHANGED, at=at, change=change)
-    return secret
+    return renew
 
 
 def _digest(app: App, code: str) -> bytes:

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import partial
 
 from domain.audit import Command
 from domain.commands.attempts import network_of, take, user_of
@@ -177,20 +178,24 @@ Renew = Callable[[Secret], None]
 """Given the new secret of the actor's cookie, once the old one is dead."""
 
 
-async def secured(app: App, work: Work, cmd: Command, renew: Renew | None) -> Secret | None:
+async def secured(app: App, work: Work, cmd: Command, renew: Renew | None) -> Callable[[], None]:
     """After what signs in has changed: every other session ends, and the cookie of the actor's own
-    gets a new secret, which is given. Without `renew`, nothing could tell the browser of it; and
-    tokens stay as they are.
+    gets a new secret; what is given says it to `renew`, and is for once this is committed. Without
+    `renew`, nothing could tell the browser; and tokens stay as they are.
     """
     await end_others(work, cmd.actor, cmd.at)
     if renew is None or cmd.actor.session_id is None:
-        return None
+        return _nothing_new
     session = await work.sessions.get(cmd.actor.session_id, lock=True)
     if session is None or not session.is_cookie:
-        return None
+        return _nothing_new
     secret = app.tokens.new_secret()
     await work.sessions.renew(replace(session, refresh_hash=app.tokens.digest(secret)))
-    return Secret(secret)
+    return partial(renew, Secret(secret))
+
+
+def _nothing_new() -> None:
+    """The browser's cookie is as it was."""
 
 
 async def note_provider(work: Work, actor: Actor, slug: str) -> None:

@@ -11,7 +11,7 @@ from opentelemetry.trace import Tracer
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from adapters import telemetry
-from domain.ports import Limit, Limits, Verdict
+from domain.limits import Limit, Limits, Verdict
 from gateway.shared_limits import SharedLimits
 from gateway.telemetry import metrics as m
 from gateway.telemetry.metrics import Instruments, Readings
@@ -83,7 +83,7 @@ class Watching(Requests, Outside, Work):
 
 
 class Counted:
-    """`domain.ports.Limits`, which counts what it refuses."""
+    """`domain.limits.Limits`, which counts what it refuses."""
 
     def __init__(self, limits: Limits, watching: Watching) -> None:
         self._limits, self._watching = limits, watching

@@ -11,6 +11,7 @@ transaction that locks nothing. What of this is outside of that transaction can 
 
 from alembic import op
 
+from migrations.doors import give
 from migrations.statements import run
 
 revision = "0008"
@@ -211,11 +212,6 @@ DOORS = (
     *("audit_written", "audit_tip", "unsealed_audit", "seal_audit", "audit_links", "audit_loose"),
     *("audit_twice", "audit_hashes", "audit_state", "report_audit", "audit_entries", "audit_seq"),
 )
-GIVE = """
-REVOKE ALL ON FUNCTION {door} FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION {door} TO dashtam_app;
-ALTER FUNCTION {door} OWNER TO dashtam_doors;
-"""
 BEFORE = """
 SET LOCAL ROLE dashtam_doors;
 INSERT INTO public.audit_unsealed (seq, since) SELECT seq, at FROM public.audit_log
@@ -233,8 +229,5 @@ def upgrade() -> None:
         run(WAITING)
     for script in (CHAIN, SEALING, VERIFYING, READING):
         run(script)
-    run("GRANT CREATE ON SCHEMA public TO dashtam_doors")
-    for door in DOORS:
-        run(GIVE.format(door=door))
-    run("REVOKE CREATE ON SCHEMA public FROM dashtam_doors")
+    give(*DOORS)
     run(BEFORE)

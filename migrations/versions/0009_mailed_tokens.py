@@ -6,6 +6,7 @@ of the tables, who is held to no policy by a foreign key. An account whose addre
 goes by a door, once the last token that was mailed there has: it may be a stranger's address.
 """
 
+from migrations.doors import give
 from migrations.statements import run
 
 revision = "0009"
@@ -81,18 +82,8 @@ CREATE FUNCTION forget_unverified(before timestamptz, most integer)
 $$;
 """
 
-GIVE = """
-REVOKE ALL ON FUNCTION {door} FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION {door} TO dashtam_app;
-ALTER FUNCTION {door} OWNER TO dashtam_doors;
-"""
-
 
 def upgrade() -> None:
     run(TOKENS)
     run(DOORS)
-    # A function is only given to a role that may create in its schema.
-    run("GRANT CREATE ON SCHEMA public TO dashtam_doors")
-    for door in ("user_by_email_token", "clear_email_tokens", "forget_unverified"):
-        run(GIVE.format(door=door))
-    run("REVOKE CREATE ON SCHEMA public FROM dashtam_doors")
+    give("user_by_email_token", "clear_email_tokens", "forget_unverified")

@@ -9,6 +9,7 @@ both; it does not know of a rotation. The two indexes are of tables that are wri
 sign in and by clients that refresh, who wait while they are built.
 """
 
+from migrations.doors import give
 from migrations.statements import run
 
 revision = "0010"
@@ -130,18 +131,9 @@ CREATE POLICY doors_forget ON refresh_tokens FOR DELETE TO dashtam_doors USING (
 """
 
 DOORS = ("session_by_hash", "session_by_id", "rotate_tokens", "forget_sessions")
-GIVE = """
-REVOKE ALL ON FUNCTION {door} FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION {door} TO dashtam_app;
-ALTER FUNCTION {door} OWNER TO dashtam_doors;
-"""
 
 
 def upgrade() -> None:
     for script in (COLUMNS, ROTATION, SESSIONS, FORGETTING):
         run(script)
-    # A function is only given to a role that may create in its schema.
-    run("GRANT CREATE ON SCHEMA public TO dashtam_doors")
-    for door in DOORS:
-        run(GIVE.format(door=door))
-    run("REVOKE CREATE ON SCHEMA public FROM dashtam_doors")
+    give(*DOORS)

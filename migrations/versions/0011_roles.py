@@ -5,6 +5,7 @@ that it may. The hierarchy has a table of its own, which only this release knows
 rewritten; the column and the triggers are a change of the catalogue only.
 """
 
+from migrations.doors import give
 from migrations.statements import run
 
 revision = "0011"
@@ -107,18 +108,9 @@ END $$;
 """
 
 DOORS = ("people", "people_by_id", "administrators_besides")
-GIVE = """
-REVOKE ALL ON FUNCTION {door} FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION {door} TO dashtam_app;
-ALTER FUNCTION {door} OWNER TO dashtam_doors;
-"""
 
 
 def upgrade() -> None:
     for script in (HIERARCHY, POLICY, TELLING, PEOPLE, LAST_ONE):
         run(script)
-    # A function is only given to a role that may create in its schema.
-    run("GRANT CREATE ON SCHEMA public TO dashtam_doors")
-    for door in DOORS:
-        run(GIVE.format(door=door))
-    run("REVOKE CREATE ON SCHEMA public FROM dashtam_doors")
+    give(*DOORS)

@@ -5,6 +5,7 @@ disconnected and mended. What was sealed before this has version 0, and so has w
 before goes on to save, since it neither names versions when it seals nor writes them.
 """
 
+from migrations.doors import give
 from migrations.statements import run
 
 revision = "0012"
@@ -33,15 +34,10 @@ CREATE FUNCTION users_beyond(last uuid, most integer)
     SELECT u.user_id FROM public.users u
     WHERE u.user_id > last ORDER BY u.user_id LIMIT most
 $$;
-REVOKE ALL ON FUNCTION users_beyond FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION users_beyond TO dashtam_app;
 """
 
 
 def upgrade() -> None:
     run(VERSIONS)
     run(USERS)
-    # A function is only given to a role that may create in its schema.
-    run("GRANT CREATE ON SCHEMA public TO dashtam_doors")
-    run("ALTER FUNCTION users_beyond OWNER TO dashtam_doors")
-    run("REVOKE CREATE ON SCHEMA public FROM dashtam_doors")
+    give("users_beyond")

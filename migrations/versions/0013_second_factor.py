@@ -4,6 +4,7 @@ A gateway of the release before asks for no code: whoever runs one beside this d
 the second factor wherever the new one answers.
 """
 
+from migrations.doors import give
 from migrations.statements import run
 
 revision = "0013"
@@ -62,8 +63,6 @@ CREATE FUNCTION user_by_email(address text)
         u.last_sign_in_at, u.password_changed_at
     FROM public.users u WHERE u.email = address
 $$;
-REVOKE ALL ON FUNCTION user_by_email FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION user_by_email TO dashtam_app;
 """
 
 
@@ -73,7 +72,4 @@ def upgrade() -> None:
     for table, privileges in PRIVILEGES.items():
         run(OWN.format(table=table, privileges=privileges))
     run(DOOR)
-    # A function is only given to a role that may create in its schema.
-    run("GRANT CREATE ON SCHEMA public TO dashtam_doors")
-    run("ALTER FUNCTION user_by_email OWNER TO dashtam_doors")
-    run("REVOKE CREATE ON SCHEMA public FROM dashtam_doors")
+    give("user_by_email")

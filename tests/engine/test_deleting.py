@@ -26,8 +26,8 @@ from domain.errors import (
     RateLimited,
 )
 from domain.identity import Actor, Role, UserId
+from domain.limits import LimitSettings
 from domain.mail import Template
-from domain.ports import LimitSettings
 from domain.secret import Secret
 from domain.sync import PullRequest, SyncScope
 from gateway.audit.checkpoints import Checkpoints

@@ -11,8 +11,8 @@ from adapters.security.keyring import Keyring
 from domain.commands.people import CreateUser, actor_to_be, create_user
 from domain.errors import NotPermitted, RateLimited
 from domain.identity import Role
+from domain.limits import Limit
 from domain.mail import Template
-from domain.ports import Limit
 from domain.secret import Secret
 from tests.engine.mailing import OTHER_PASSWORD, Outbox, forget, reset, worked_off
 from tests.engine.sessions import EMAIL, enter

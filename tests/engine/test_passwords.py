@@ -7,7 +7,7 @@ import pytest
 from domain.commands.passwords import ChangePassword, change_password
 from domain.errors import DomainError, ErrorCode, InvalidInput, NotPermitted, RateLimited
 from domain.identity import Role
-from domain.ports import Limit
+from domain.limits import Limit
 from domain.secret import Secret
 from tests.engine.sessions import enter
 from tests.engine.world import PASSWORD, Engine

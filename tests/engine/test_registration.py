@@ -18,8 +18,8 @@ from domain.errors import (
     Unavailable,
 )
 from domain.identity import NOBODY, User
+from domain.limits import LimitSettings
 from domain.mail import Template
-from domain.ports import LimitSettings
 from gateway.chores import mail
 from tests.engine.mailing import (
     NEW,

@@ -20,7 +20,8 @@ from domain.commands.second_factor import (
 )
 from domain.errors import Conflict, DomainError, ErrorCode, RateLimited, Unavailable
 from domain.identity import Role
-from domain.ports import Limit, Unsealable
+from domain.limits import Limit
+from domain.ports import Unsealable
 from domain.secret import Secret
 from tests.engine.sessions import enter
 from tests.engine.world import PASSWORD, Engine

@@ -11,7 +11,8 @@ from domain.commands.sessions import RefreshSession, refresh_session
 from domain.commands.signing_in import SignIn, actor_of, known_by_email, sign_in
 from domain.errors import InvalidInput, NotPermitted, RateLimited
 from domain.identity import NOBODY, Actor, Role
-from domain.ports import Limit, LimitSettings, Passwords
+from domain.limits import Limit, LimitSettings
+from domain.ports import Passwords
 from domain.secret import Secret
 from tests.engine.sessions import EMAIL, enter, nobody, refresh
 from tests.engine.world import ROOMY, Engine

@@ -23,8 +23,9 @@ from domain.commands.running import RunSync, run_sync
 from domain.commands.sync import RequestSync, request_sync
 from domain.identity import Actor, Role, new_id
 from domain.imports import ImportPreview
+from domain.limits import Limit, LimitSettings
 from domain.links import Link, LinkId
-from domain.ports import App, Limit, LimitSettings, Provider
+from domain.ports import App, Provider
 from domain.secret import Secret, Secrets
 from domain.sync import RunId, SyncRun
 from gateway.settings import Settings

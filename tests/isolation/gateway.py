@@ -22,8 +22,9 @@ from domain.commands.sessions import note_use
 from domain.commands.sync import JOB
 from domain.errors import DomainError
 from domain.identity import Actor, Role, UserId
+from domain.limits import Limit
 from domain.mail import Letter
-from domain.ports import App, Limit
+from domain.ports import App
 from domain.sync import RunId
 from gateway.asgi import graphql_view, sockets_view
 from gateway.auth import Authenticator

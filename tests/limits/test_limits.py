@@ -9,7 +9,7 @@ from redis.asyncio import Redis
 
 from adapters.memory.limits import MemoryLimits
 from adapters.redis.limits import RedisLimits
-from domain.ports import Limit, Limits
+from domain.limits import Limit, Limits
 
 SLOW = Limit(name="slow", burst=5, per_seconds=500)  # a unit in 100 s: none comes back in a test
 FAST = Limit(name="fast", burst=50, per_seconds=1)

@@ -2,7 +2,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from adapters.memory.limits import NS_PER_S, MemoryLimits
-from domain.ports import Limit
+from domain.limits import Limit
 
 
 class Clock:

@@ -10,10 +10,11 @@ import pytest
 from adapters.memory.limits import MemoryLimits
 from domain.errors import RateLimited
 from domain.identity import Actor, Role, UserId
-from domain.ports import App, Limit
+from domain.limits import Limit
+from domain.ports import App
 from domain.storage.reads import Reads
 from gateway.faults import Fault
-from gateway.limits import Points
+from gateway.points import Points
 from schema.context import ClientInfo, Context
 
 LIMIT = Limit(name="points", burst=100, per_seconds=60_000, debt=100)  # a point in ten minutes

@@ -8,7 +8,7 @@ from redis.asyncio import Redis
 
 from adapters.redis.limits import LimiterDown, RedisLimits
 from domain.errors import Unavailable
-from domain.ports import Limit
+from domain.limits import Limit
 
 LIMIT = Limit(name="sign-in", burst=5, per_seconds=500)
 

@@ -13,7 +13,7 @@ from structlog.testing import capture_logs
 
 from adapters.redis.limits import RedisLimits
 from domain.errors import Unavailable
-from domain.ports import Limit, LimitSettings
+from domain.limits import Limit, LimitSettings
 from gateway.shared_limits import SharedLimits
 from tests.servers import RedisServer, running_redis
 

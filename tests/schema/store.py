@@ -15,9 +15,10 @@ from domain.events import Event
 from domain.history import BalanceSnapshot
 from domain.identity import Actor, SecurityConfig, Session, SessionId, User, UserId
 from domain.imports import ImportFile
+from domain.limits import Limit, Verdict
 from domain.links import Link, LinkId, LinkStatus, SealedCredentials
 from domain.merging import Merge
-from domain.ports import KnownUser, Limit, LiveSession, Verdict
+from domain.ports import KnownUser, LiveSession
 from domain.storage.work import Change, Work
 from domain.sync import QuarantinedRow, RunId, SyncRun, SyncStatus, SyncTrigger
 from domain.transactions import Transaction, TransactionId

@@ -13,7 +13,7 @@ import structlog
 
 from domain.commands.attempts import network_of_address, user_of
 from domain.errors import RateLimited, Unavailable
-from domain.ports import Limit, Limits, Verdict
+from domain.limits import Limit, Limits, Verdict
 from gateway.faults import Fault
 from schema.context import Context
 
