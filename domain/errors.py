@@ -42,6 +42,15 @@ class ErrorCode(Enum):
     FILE_TOO_LARGE = "FILE_TOO_LARGE"
 
 
+class LinkAction(Enum):
+    """What the owner of a link can do about what is wrong with it."""
+
+    REAUTHORIZE = "REAUTHORIZE"
+    REPLACE_CREDENTIALS = "REPLACE_CREDENTIALS"
+    PAY_PROVIDER = "PAY_PROVIDER"
+    CONTACT_INSTITUTION = "CONTACT_INSTITUTION"
+
+
 Field = Sequence[str] | None
 
 
@@ -126,23 +135,41 @@ class RateLimited(DomainError):
 
 
 class CredentialsRejected(DomainError):
+    """`withdrawn`: the owner ended it at the provider."""
+
     codes = (ErrorCode.CREDENTIALS_REJECTED, ErrorCode.AUTHORIZATION_EXPIRED)
 
     def __init__(
-        self, message: str, *, provider: str, field: Field = None, code: ErrorCode | None = None
+        self,
+        message: str,
+        *,
+        provider: str,
+        action: LinkAction | None = None,
+        withdrawn: bool = False,
+        field: Field = None,
+        code: ErrorCode | None = None,
     ) -> None:
         super().__init__(message, field=field, code=code)
-        self.provider = provider
+        self.provider, self.action, self.withdrawn = provider, action, withdrawn
 
 
 class ProviderUnavailable(DomainError):
+    """`asked` is false where it was not even asked, since it had been asked often enough."""
+
     codes = (ErrorCode.PROVIDER_UNAVAILABLE,)
 
     def __init__(
-        self, message: str, *, provider: str, retry_after_s: int | None = None, field: Field = None
+        self,
+        message: str,
+        *,
+        provider: str,
+        retry_after_s: int | None = None,
+        action: LinkAction | None = None,
+        asked: bool = True,
+        field: Field = None,
     ) -> None:
         super().__init__(message, field=field)
-        self.provider = provider
+        self.provider, self.action, self.asked = provider, action, asked
         self.retry_after_s = retry_after_s
 
 

@@ -18,7 +18,7 @@ from contextlib import (
 )
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Protocol, runtime_checkable
+from typing import Protocol
 from uuid import UUID
 
 from domain.audit import Attempt, AuditIntegrity, AuditOutcome, Command, about
@@ -34,12 +34,13 @@ from domain.identity import (
 )
 from domain.imports import Statement
 from domain.limits import Limits, LimitSettings
-from domain.links import LinkId, ProviderInfo
+from domain.links import LinkId
 from domain.mail import Letter
+from domain.providers import Provider
 from domain.sealing import Bound
 from domain.secret import Secret
 from domain.storage.work import Work
-from domain.sync import Login, Page, PullRequest, QuarantinedRow, RunId
+from domain.sync import RunId
 
 
 class Store(Protocol):
@@ -104,36 +105,6 @@ class Doors(Protocol):
 
 
 # ── the rest of the outside ─────────────────────────────────────────────────
-
-
-class Provider(Protocol):
-    """One institution's feed, read-only."""
-
-    info: ProviderInfo
-
-    async def connect(self, credentials: Mapping[str, str], at: datetime) -> Login:
-        """Raises InvalidInput, CredentialsRejected, ProviderUnavailable."""
-
-    def pull(self, request: PullRequest) -> AsyncIterator[Page]:
-        """Pages, each of which is stored before the next is asked for.
-
-        Raises CredentialsRejected, ProviderUnavailable (after the adapter's own retries),
-        UnreadableFile.
-        """
-
-    def replay(self, rows: Sequence[QuarantinedRow]) -> Mapping[UUID, Page]:
-        """Each of these rows that can be read by now, by its id."""
-
-
-@runtime_checkable
-class Revoking(Protocol):
-    """A provider that can be told to honour a login no more."""
-
-    async def revoke(self, credentials: Mapping[str, str], at: datetime) -> None:
-        """One that is not honoured already is no refusal.
-
-        Raises CredentialsRejected, ProviderUnavailable.
-        """
 
 
 ReadStatement = Callable[[bytes], Statement]  # raises UnreadableFile

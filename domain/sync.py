@@ -178,7 +178,8 @@ class Page:
 class PullRequest:
     """`cursor` resumes this pull; `since` and `until` are the days asked for, None for all.
 
-    `position` is where the last pull of this link ended, None to read everything.
+    `position` is where the last pull of this link ended, None to read everything. `link` names the
+    link, for what is counted by it.
     """
 
     credentials: Mapping[str, str] = field(repr=False)
@@ -190,16 +191,23 @@ class PullRequest:
     position: str | None = None
     account_keys: frozenset[str] | None = None
     file: bytes | None = field(default=None, repr=False)
+    link: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Login:
-    """What connecting found out: who is logged in there, and how long that is good for."""
+    """What connecting found out: who is logged in there, and how long that is good for.
+
+    `expire_at` is when the owner has to authorize again, `renew_at` when to renew by then, None
+    for never. `upstream` is what the provider's webhooks call this login.
+    """
 
     identity: str
     credentials: Mapping[str, str] = field(repr=False)
     institution: str | None = None
     expire_at: datetime | None = None
+    renew_at: datetime | None = None
+    upstream: str | None = None
 
 
 # ── the record of a sync ────────────────────────────────────────────────────

@@ -42,8 +42,8 @@ from schema.schema import schema
 DEVICE_MAX = 512
 EXPOSED = ("x-request-id", "retry-after", "ratelimit", "ratelimit-policy")
 # Objects. An answer makes thousands, which go with it. Rarer collections find more to look at: at
-# 50,000 one held everybody up for 20 ms under a flood of sign-ins, at 4,000 for 2 ms, and what they
-# take together is the same but for the largest histories, which are 5 % slower.
+# 50,000 one held everybody up for 20 ms and more under a flood of sign-ins. What they take together
+# is the same, but for the largest histories, which take 5 % longer.
 GARBAGE = 4_000
 
 

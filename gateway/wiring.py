@@ -22,7 +22,6 @@ from adapters.postgres.policy import POLICY_CHANGED, policy_lines
 from adapters.postgres.pool import AWAY, open_pool
 from adapters.postgres.snapshot import Snapshot
 from adapters.postgres.store import PostgresStore
-from adapters.providers import providers
 from adapters.security.audit import AuditKeys
 from adapters.security.casbin_policy import CasbinPolicy
 from adapters.security.common_passwords import CommonPasswords
@@ -42,13 +41,14 @@ from gateway import telemetry
 from gateway.audit.watching import Sealing
 from gateway.mail import mail_of
 from gateway.movements import RunMovements
+from gateway.outside import providers_of
 from gateway.settings import Limits as LimitFigures
 from gateway.settings import Settings, SettingsError
 from gateway.shared_limits import SharedLimits
+from gateway.sharing import redis_fanout, redis_of, shared_limits
 from gateway.starting import check_nothing_of_development, check_role
 
 if TYPE_CHECKING:
-    from redis.asyncio import Redis
     from sqlalchemy.ext.asyncio import AsyncEngine
 
 CLOSE_S_MAX = 5
@@ -101,18 +101,18 @@ async def wire(settings: Settings, *, processes: int = 1) -> AsyncIterator[Wired
         tokens = Tokens(keys, issuer=settings.public_url, audience=settings.public_url)
         if not settings.is_development:
             await check_role(pool)
-        redis = _redis(settings, stack)
-        shared = None if redis is None else await _shared(redis, processes, stack)
+        redis = redis_of(settings, stack)
+        shared = None if redis is None else await shared_limits(redis, processes, stack)
         limits: Limits = shared or MemoryLimits()
         endings = PostgresFanout(pool, settings.database_url)
         policy, watcher = await _policy(pool, endings)
-        fanout = endings if redis is None else _redis_fanout(redis)
+        fanout = endings if redis is None else redis_fanout(redis)
         movements = RunMovements(fanout)
         app = App(
             store=PostgresStore(engine, mac=audit_keys.mac, moved=movements.moved),
             doors=PostgresDoors(pool),
             policy=policy,
-            providers=providers(statement_of, enabled=settings.providers),
+            providers=providers_of(settings),
             vault=Vault(keys),
             passwords=passwords,
             common_passwords=CommonPasswords(),
@@ -214,39 +214,6 @@ async def _policy(pool: asyncpg.Pool, news: Fanout) -> tuple[CasbinPolicy, Polic
     )
     watcher.set_update_callback(policy.reload)
     return policy, watcher
-
-
-def _redis(settings: Settings, stack: AsyncExitStack) -> "Redis | None":
-    """In Redis is what several processes share; one does without."""
-    if settings.redis_url is None:
-        return None
-    from redis.asyncio import Redis  # noqa: PLC0415 - slow to import
-    from redis.asyncio.retry import Retry  # noqa: PLC0415 - same
-    from redis.backoff import NoBackoff  # noqa: PLC0415 - same
-
-    # A connection that has gone stale is tried anew at once; who waits longer says so themselves.
-    redis = Redis.from_url(settings.redis_url, retry=Retry(NoBackoff(), 1))
-    stack.push_async_callback(redis.aclose)
-    return redis
-
-
-async def _shared(redis: "Redis", processes: int, stack: AsyncExitStack) -> SharedLimits:
-    """Raises SettingsError: Redis does not let us in."""
-    from adapters.redis.limits import RedisLimits, refuses  # noqa: PLC0415 - imports Redis too
-
-    limits = SharedLimits(RedisLimits(redis), processes=processes)
-    stack.push_async_callback(limits.close)
-    if (error := await limits.look()) is not None and refuses(error):
-        raise SettingsError("Redis refuses the user or password that DASHTAM_REDIS_URL gives.")
-    return limits
-
-
-def _redis_fanout(redis: "Redis") -> Fanout:
-    from adapters.redis.fanout import RedisFanout  # noqa: PLC0415 - same
-
-    # Redis's channels know no database: two instances on one server would hear each other.
-    number = redis.connection_pool.connection_kwargs.get("db", 0)
-    return RedisFanout(redis, prefix=f"dashtam:{number}:")
 
 
 async def _end(tasks: list[asyncio.Task[None]]) -> None:

@@ -2,23 +2,28 @@
 
 from collections.abc import Collection
 
+from adapters.providers.configuration import Client, Configuration
 from adapters.providers.file import ANY, CHASE, FileProvider
-from adapters.providers.kit import Timing
+from adapters.providers.kit import Outside
 from adapters.providers.manual import ManualAccounts
 from adapters.providers.sandbox import Sandbox
-from domain.ports import Provider, ReadStatement
+from domain.ports import ReadStatement
+from domain.providers import Provider
+
+__all__ = ["Client", "Configuration", "providers"]
 
 
 def providers(
     read_statement: ReadStatement,
+    outside: Outside,
+    configuration: Configuration = Configuration(),  # noqa: B008 - frozen
     *,
     enabled: Collection[str] | None = None,
-    timing: Timing = Timing(),  # noqa: B008 - frozen
     sandbox_latency_s: float = 0.0,
 ) -> dict[str, Provider]:
     """By slug; only those in `enabled`, where it is given."""
     made: list[Provider] = [
-        Sandbox(timing=timing, latency_s=sandbox_latency_s),
+        Sandbox(timing=outside.timing, latency_s=sandbox_latency_s),
         FileProvider(ANY, read_statement),
         FileProvider(CHASE, read_statement),
         ManualAccounts(),

@@ -24,7 +24,8 @@ from domain.links import (
     alias,
     sync_every_s,
 )
-from domain.ports import App, Provider, Unsealable
+from domain.ports import App, Unsealable
+from domain.providers import Provider
 from domain.sealing import Place, bound_to
 from domain.secret import Secrets
 from domain.storage.work import Work

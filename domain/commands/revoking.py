@@ -7,7 +7,8 @@ from datetime import datetime, timedelta
 
 from domain.errors import DomainError, Unavailable
 from domain.links import AuthMethod
-from domain.ports import App, Revoking
+from domain.ports import App
+from domain.providers import Revoking
 
 REVOKE_MAX = timedelta(seconds=5)  # for all of them, asked at once
 OURS_ALONE = {AuthMethod.NONE, AuthMethod.FILE_IMPORT}  # nothing was granted to us

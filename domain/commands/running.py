@@ -18,7 +18,8 @@ from domain.events import Event, EventName
 from domain.handling import command
 from domain.identity import Actor
 from domain.links import Lease, Link, LinkStatus, SealedCredentials
-from domain.ports import App, Provider, Unsealable
+from domain.ports import App, Unsealable
+from domain.providers import Provider
 from domain.sealing import Place, bound_to
 from domain.storage.work import Work
 from domain.sync import (
@@ -212,6 +213,7 @@ def _pull(app: App, claim: _Claim) -> PullRequest:
         position=None if run.force or run.since else link.cursor,
         account_keys=run.account_keys,
         file=file,
+        link=str(link.id),
     )
 
 

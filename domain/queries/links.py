@@ -10,7 +10,7 @@ from domain.links import (
     ProviderCategory,
     ProviderInfo,
 )
-from domain.ports import Provider
+from domain.providers import Provider
 from domain.storage.reads import OwnedReads
 
 

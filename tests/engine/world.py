@@ -25,7 +25,8 @@ from domain.identity import Actor, Role, new_id
 from domain.imports import ImportPreview
 from domain.limits import Limit, LimitSettings
 from domain.links import Link, LinkId
-from domain.ports import App, Provider
+from domain.ports import App
+from domain.providers import Provider
 from domain.secret import Secret, Secrets
 from domain.sync import RunId, SyncRun
 from gateway.settings import Settings

@@ -9,7 +9,7 @@ from decimal import Decimal
 
 from domain.accounts import AccountGroup
 from domain.money import Money, storable
-from domain.ports import Provider
+from domain.providers import Provider
 from domain.sync import (
     Page,
     PullRequest,

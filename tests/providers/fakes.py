@@ -2,7 +2,8 @@
 
 from datetime import UTC, datetime, timedelta
 
-from adapters.providers.kit import Timing
+from adapters.memory.budgets import MemoryBudgets
+from adapters.providers.kit import Outside, Timing
 
 
 class Clock:
@@ -25,3 +26,9 @@ class Clock:
     async def sleep(self, seconds: float) -> None:
         self.slept.append(seconds)
         self.seconds += seconds
+
+
+def outside(clock: Clock | None = None, *private: str) -> Outside:
+    """With budgets of its own; `private` as "127.0.0.1:8080" may be reached."""
+    timing = Timing() if clock is None else clock.timing
+    return Outside(budgets=MemoryBudgets(), timing=timing, private=frozenset(private))

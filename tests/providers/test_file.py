@@ -14,6 +14,7 @@ from domain.links import AuthMethod, Capability
 from domain.sync import PullRequest
 from tests.ofx.samples import CHASE_CARD
 from tests.providers.conformance import ALL, AT, Case, Conformance, pulled
+from tests.providers.fakes import outside
 
 HEAD = (
     "<OFX><SIGNONMSGSRSV1><SONRS><STATUS><CODE>0</STATUS><DTSERVER>20260110120000"
@@ -86,7 +87,7 @@ async def test_files_are_not_connected_to() -> None:
 
 @pytest.mark.parametrize(("slug", "info"), [("file", ANY), ("chase", CHASE)])
 def test_both_slugs_take_three_kinds_of_files(slug: str, info: object) -> None:
-    provider = providers(statement_of)[slug]
+    provider = providers(statement_of, outside())[slug]
 
     assert provider.info is info
     assert provider.info.takes_files
@@ -98,9 +99,9 @@ def test_both_slugs_take_three_kinds_of_files(slug: str, info: object) -> None:
 
 
 def test_the_list_of_providers_is_filtered_by_slug() -> None:
-    assert list(providers(statement_of)) == ["sandbox", "file", "chase", "manual"]
-    assert list(providers(statement_of, enabled=["chase", "unheard-of"])) == ["chase"]
-    sandbox = providers(statement_of)["sandbox"].info
+    assert list(providers(statement_of, outside())) == ["sandbox", "file", "chase", "manual"]
+    assert list(providers(statement_of, outside(), enabled=["chase", "unheard-of"])) == ["chase"]
+    sandbox = providers(statement_of, outside())["sandbox"].info
     assert sandbox.can_be_pulled
     assert sandbox.auth_methods == (AuthMethod.NONE,)
     assert Capability.BALANCE_HISTORY in sandbox.capabilities

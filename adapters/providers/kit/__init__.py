@@ -3,7 +3,9 @@
 from adapters.providers.kit.answers import Explain
 from adapters.providers.kit.breaker import Breaker, Budget
 from adapters.providers.kit.decoding import NotJson, decode, raw_text
+from adapters.providers.kit.faults import Fault
 from adapters.providers.kit.http import Http, Policy
+from adapters.providers.kit.outside import Outside
 from adapters.providers.kit.paging import PAGES_MAX, pages, windows
 from adapters.providers.kit.reading import (
     Malformed,
@@ -34,9 +36,11 @@ __all__ = [
     "Budget",
     "Deadline",
     "Explain",
+    "Fault",
     "Http",
     "Malformed",
     "NotJson",
+    "Outside",
     "Policy",
     "Record",
     "Timing",

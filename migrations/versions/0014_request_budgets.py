@@ -1,0 +1,8 @@
+"""Request budgets: how often providers were asked."""
+
+revision = "0014"
+down_revision = "0013"
+
+
+def upgrade() -> None:
+    pass

@@ -1,0 +1,8 @@
+"""Dated exchange rates."""
+
+revision = "0018"
+down_revision = "0017"
+
+
+def upgrade() -> None:
+    pass

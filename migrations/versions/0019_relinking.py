@@ -1,0 +1,8 @@
+"""Accounts that are recognised again."""
+
+revision = "0019"
+down_revision = "0018"
+
+
+def upgrade() -> None:
+    pass
