@@ -57,6 +57,9 @@ INSERT INTO link_accounts (user_id, link_id, key, account_id)
 SELECT :me, :link, given.* FROM unnest(CAST(:keys AS text[]), CAST(:accounts AS uuid[])) AS given
 ON CONFLICT (user_id, link_id, key) DO UPDATE SET account_id = EXCLUDED.account_id
 WHERE link_accounts.account_id <> EXCLUDED.account_id""")
+UNNAME = text("""
+DELETE FROM link_accounts
+WHERE user_id = :me AND link_id = :link AND account_id = ANY (CAST(:ids AS uuid[]))""")
 UNLINK = text("""
 DELETE FROM link_accounts WHERE user_id = :me AND link_id = :link RETURNING account_id""")
 EMPTIED = text("""
@@ -98,6 +101,9 @@ class Accounts:
             raise NotFound("no such account")
         return account_of(row)
 
+    async def all(self) -> Sequence[Account]:
+        return [account_of(row) for row in await self._db.rows(ACCOUNT)]
+
     async def by_id(self, ids: Sequence[AccountId]) -> Sequence[Account]:
         return [account_of(row) for row in await self._db.rows(BY_ID, ids=ids)]
 
@@ -131,6 +137,10 @@ class Accounts:
         if keys:
             given = {"keys": list(keys), "accounts": list(keys.values())}
             await self._db.run(NAME, link=link_id, **given)
+
+    async def unname(self, link_id: LinkId, ids: Sequence[AccountId]) -> None:
+        if ids:
+            await self._db.run(UNNAME, link=link_id, ids=ids)
 
     async def unlink(self, link_id: LinkId) -> None:
         """Accounts that other links feed too are handed over to them."""

@@ -73,6 +73,9 @@ SELECT :me, :link, given.* FROM unnest(CAST(:accounts AS uuid[]), CAST(:keys AS 
 ON CONFLICT (user_id, link_id, account_id, key)
 DO UPDATE SET transaction_id = EXCLUDED.transaction_id
 WHERE transaction_keys.transaction_id <> EXCLUDED.transaction_id""")
+UNNAME = text("""
+DELETE FROM transaction_keys
+WHERE user_id = :me AND link_id = :link AND account_id = ANY (CAST(:accounts AS uuid[]))""")
 NAMED_BY_OTHERS = text("""
 SELECT asked.id, named.links FROM unnest(CAST(:ids AS uuid[])) AS asked (id)
 CROSS JOIN LATERAL (
@@ -146,6 +149,10 @@ class Transactions:
 
     async def delete(self, ids: Sequence[TransactionId]) -> None:
         await self._db.bury(t.transactions, "transaction", ids)
+
+    async def unname(self, link_id: LinkId, accounts: Sequence[AccountId]) -> None:
+        if accounts:
+            await self._db.run(UNNAME, link=link_id, accounts=accounts)
 
     async def named_by_others(
         self, link_id: LinkId, ids: Sequence[TransactionId]

@@ -1,30 +1,20 @@
 """Storing the accounts of a page: recognised again, merged, and deactivated when they are gone."""
 
 import json
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 
-from domain.accounts import Account, AccountGroup, AccountId, masked
+from domain.accounts import Account, AccountId, masked
 from domain.commands.balances import snapshot_balances
+from domain.commands.recognition import recognised
 from domain.commands.storing import Stored, Storing
-from domain.links import Link
 from domain.merging import Merge, merge_account
-from domain.ports import App
 from domain.sealing import Place, bound_to
 from domain.sync import ReceivedAccount, SyncCounts, SyncScope, Unreadable
 
 
-@dataclass(frozen=True, slots=True)
-class _Found:
-    """What is known of a received account, and what it is recognised by from now on."""
-
-    account: Account | None
-    mark: str
-
-
 async def store_accounts(s: Storing, done: Stored) -> None:
     latest = {r.key: r for r in s.page.accounts}  # told twice: the later word counts
-    found = await _recognised(s, list(latest.values()))
+    found = await recognised(s, list(latest.values()))
     merge: Merge[Account] = Merge(unchanged=len(s.page.accounts) - len(latest))
     whole = [r for r in latest.values() if not _is_in_another_currency(s, r, found[r.key].account)]
     pairs = ((found[r.key].account, r.as_of) for r in whole)
@@ -42,6 +32,9 @@ async def store_accounts(s: Storing, done: Stored) -> None:
     if s.page.accounts_complete and s.run.account_keys is None:
         await _deactivate(s, merge)
     await s.work.accounts.write(merge)
+    renamed = [id for id in names.values() if any(f.renamed == id for f in found.values())]
+    await s.work.accounts.unname(s.link.id, renamed)
+    await s.work.transactions.unname(s.link.id, renamed)
     await s.work.accounts.name(s.link.id, names)
     await s.work.accounts.identify(
         {
@@ -55,34 +48,6 @@ async def store_accounts(s: Storing, done: Stored) -> None:
     done.add(SyncScope.ACCOUNTS, None, replace(merge.counts, created=0))
     for account in merge.created:
         done.add(SyncScope.ACCOUNTS, account.id, SyncCounts(created=1))
-
-
-async def _recognised(s: Storing, accounts: Sequence[ReceivedAccount]) -> Mapping[str, _Found]:
-    """By the link's own key, else by number, else by the provider and its key.
-
-    Two keys of one page are never one account, even if they have a number in common.
-    """
-    found: dict[str, _Found] = {}
-    taken: set[AccountId | str] = set()
-    unknown: list[ReceivedAccount] = []
-    for received in accounts:
-        known = s.account(received.key)
-        if known is None or known.id in taken:
-            unknown.append(received)
-            continue
-        found[received.key] = _Found(known, fingerprint_of(s.app, s.link, received))
-        taken |= {known.id, found[received.key].mark}
-    marks = {r.key: (fingerprint_of(s.app, s.link, r), _own_mark(s, r)) for r in unknown}
-    elsewhere = await s.work.accounts.by_fingerprint([m for both in marks.values() for m in both])
-    for received in unknown:
-        number, own = marks[received.key]
-        new = own if number in taken or number in elsewhere else number
-        known_by = ((elsewhere.get(mark), mark) for mark in (number, own))
-        free = ((a, mark) for a, mark in known_by if a is not None and a.id not in taken)
-        account, mark = next(free, (None, new))
-        found[received.key] = _Found(account, mark)
-        taken |= {mark} if account is None else {mark, account.id}
-    return found
 
 
 def _is_in_another_currency(s: Storing, received: ReceivedAccount, known: Account | None) -> bool:
@@ -130,31 +95,6 @@ async def _deactivate(s: Storing, merge: Merge[Account]) -> None:
         others = [id for id in account.link_ids if id != s.link.id and id in live]
         if account.id not in named and account.is_active and not others:
             merge.lose(account, replace(account, is_active=False))
-
-
-def fingerprint_of(app: App, link: Link, received: ReceivedAccount) -> str:
-    """What an account is recognised by over files, formats and links, without its number.
-
-    Institution, account number, currency and kind: a member of a credit union has one number for
-    checking and savings. Of what is no deposit only the group counts, since sources differ on
-    what they call a retirement account. Where a provider does not tell the number, its own key.
-    """
-    number = "".join(c for c in (received.number or "") if c.isalnum()).upper()
-    if not number:
-        return _mark(app, link, received, f"{link.provider_slug}|{received.key}")
-    group = received.type.group
-    kind = received.type.name if group is AccountGroup.DEPOSIT else group.name
-    return _mark(app, link, received, f"{number}\n{kind}")
-
-
-def _own_mark(s: Storing, received: ReceivedAccount) -> str:
-    return fingerprint_of(s.app, s.link, replace(received, number=None))
-
-
-def _mark(app: App, link: Link, received: ReceivedAccount, name: str) -> str:
-    institution = "".join(c for c in received.institution.casefold() if c.isalnum())
-    text = f"{institution}\n{name}\n{received.currency}"
-    return app.vault.fingerprint(text, context=bound_to(Place.ACCOUNT, link.user_id))
 
 
 def _sealed_number(s: Storing, received: ReceivedAccount, id: AccountId) -> bytes | None:

@@ -42,6 +42,7 @@ class Accounts(Protocol):
     async def get(self, id: AccountId, *, lock: bool = False) -> Account:
         """Raises NotFound."""
 
+    async def all(self) -> Sequence[Account]: ...
     async def by_id(self, ids: Sequence[AccountId]) -> Sequence[Account]: ...
     async def count(self, provider_slug: str) -> int: ...
     async def by_key(
@@ -56,6 +57,9 @@ class Accounts(Protocol):
 
     async def name(self, link_id: LinkId, keys: Mapping[str, AccountId]) -> None:
         """From now on the link's provider calls these accounts by these keys."""
+
+    async def unname(self, link_id: LinkId, ids: Sequence[AccountId]) -> None:
+        """The link's provider does not call them by any key that it had for them."""
 
     async def unlink(self, link_id: LinkId) -> None: ...
     async def emptied(self, ids: Sequence[AccountId]) -> set[AccountId]:
@@ -95,6 +99,9 @@ class Transactions(Protocol):
 
     async def write(self, merge: Merge[Transaction]) -> None: ...
     async def name(self, link_id: LinkId, merge: TransactionMerge) -> None: ...
+    async def unname(self, link_id: LinkId, accounts: Sequence[AccountId]) -> None:
+        """Of these accounts the link's provider calls none by a key that it had for it."""
+
     async def delete(self, ids: Sequence[TransactionId]) -> None:
         """With their keys; a tombstone of each stays."""
 

@@ -1,8 +1,0 @@
-"""Accounts that are recognised again."""
-
-revision = "0019"
-down_revision = "0018"
-
-
-def upgrade() -> None:
-    pass
