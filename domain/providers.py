@@ -102,16 +102,24 @@ class Noticed(Enum):
     NEWS = "NEWS"  # there is something to pull
     REAUTHORIZE = "REAUTHORIZE"  # the owner has to authorize again
     WITHDRAWN = "WITHDRAWN"  # the owner ended it there
+    EXPIRING = "EXPIRING"  # consent ends at a time that is known now
     MENDED = "MENDED"  # it works again
     NOTHING = "NOTHING"  # nothing that we act on
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Notice:
-    """What a webhook says. `upstream` is `Login.upstream` of the login that it is about."""
+    """What a webhook says. `upstream` is `Login.upstream` of the login that it is about.
+
+    `at` is when it was said; `receipt` names it for ever, and no other, in at most 64 characters.
+    `expire_at` is the end of what is EXPIRING.
+    """
 
     upstream: str | None
     said: Noticed
+    at: datetime
+    receipt: str
+    expire_at: datetime | None = None
 
 
 class Forged(Exception):
@@ -128,11 +136,12 @@ class Notifying(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Allowance:
-    """At most `calls` within any `per`."""
+    """At most `calls` within any `per`; where it is `shared`, for all logins together."""
 
     name: str
     calls: int
     per: timedelta
+    shared: bool = False
 
 
 class Budgets(Protocol):

@@ -2,6 +2,8 @@
 
 from datetime import UTC, datetime, timedelta
 
+import httpx2
+
 from adapters.memory.budgets import MemoryBudgets
 from adapters.providers.kit import Outside, Timing
 
@@ -28,7 +30,15 @@ class Clock:
         self.seconds += seconds
 
 
-def outside(clock: Clock | None = None, *private: str) -> Outside:
+def outside(
+    clock: Clock | None = None,
+    *private: str,
+    transport: httpx2.AsyncBaseTransport | None = None,
+) -> Outside:
     """With budgets of its own; `private` as "127.0.0.1:8080" may be reached."""
-    timing = Timing() if clock is None else clock.timing
-    return Outside(budgets=MemoryBudgets(), timing=timing, private=frozenset(private))
+    return Outside(
+        budgets=MemoryBudgets(),
+        timing=Timing() if clock is None else clock.timing,
+        private=frozenset(private),
+        transport=transport,
+    )

@@ -1,11 +1,13 @@
 """A provider's HTTP side, scripted."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import httpx2
 
+from adapters.memory.budgets import MemoryBudgets
 from adapters.providers import kit
 from adapters.providers.kit.answers import Explain
+from domain.providers import Allowance
 from tests.providers.fakes import Clock
 
 HTML = "<html><title>Just a moment...</title></html>"
@@ -31,8 +33,9 @@ def an_http(
     clock: Clock,
     *,
     policy: kit.Policy | None = None,
-    budgets: tuple[kit.Budget, ...] = (),
+    allowances: Sequence[Allowance] = (),
     explain: Explain | None = None,
+    reset_header: str | None = None,
 ) -> kit.Http:
     return kit.Http(
         "acme",
@@ -40,8 +43,10 @@ def an_http(
         transport=httpx2.MockTransport(answers),
         timing=clock.timing,
         policy=policy or kit.Policy(),
-        budgets=budgets,
+        budgets=MemoryBudgets(),
+        allowances=allowances,
         explain=explain,
+        reset_header=reset_header,
     )
 
 

@@ -2,16 +2,19 @@
 
 import threading
 from dataclasses import dataclass, field, replace
+from typing import ClassVar
 
 import pytest
 
-from adapters.ofx.statements import statement_of
 from adapters.providers import providers
 from adapters.providers.file import ANY, CHASE, FileProvider
 from domain.errors import Conflict, UnreadableFile
 from domain.imports import FILE_BYTES_MAX, Statement
 from domain.links import AuthMethod, Capability
 from domain.sync import PullRequest
+from gateway.outside import statement_of
+from gateway.settings import PROVIDERS
+from tests.csv import samples as csv
 from tests.ofx.samples import CHASE_CARD
 from tests.providers.conformance import ALL, AT, Case, Conformance, pulled
 from tests.providers.fakes import outside
@@ -42,13 +45,22 @@ def a_request(content: bytes | None) -> PullRequest:
 
 
 class TestFileProvider(Conformance):
-    @pytest.fixture(params=["many pages", "chase"])
+    FILES: ClassVar = {
+        "many pages": (a_file(2_345), "many.qfx"),
+        "chase": (CHASE_CARD.encode("cp1252"), "Chase4242.QFX"),
+        "csv of a deposit": (csv.DEPOSIT.encode(), "Chase4321_Activity.CSV"),
+        "csv of cards": (csv.CARDS.encode(), "Chase_Activity.CSV"),
+        "csv of trades": (csv.BROKERAGE.encode(), "Individual_XXX178_Transactions.csv"),
+        "csv of positions": (csv.POSITIONS.encode(), "Roth-Positions.csv"),
+    }
+
+    @pytest.fixture(params=FILES)
     def case(self, request: pytest.FixtureRequest) -> Case:
-        content = a_file(2_345) if request.param == "many pages" else CHASE_CARD.encode("cp1252")
+        content, name = self.FILES[request.param]
         return Case(
             name=request.param,
             make=lambda: FileProvider(CHASE, statement_of),
-            request=a_request(content),
+            request=replace(a_request(content), file_name=name),
             reads_a_file=True,
         )
 
@@ -57,9 +69,9 @@ class TestFileProvider(Conformance):
 class Reader:
     threads: list[str] = field(default_factory=list)
 
-    def __call__(self, raw: bytes) -> Statement:
+    def __call__(self, raw: bytes, name: str) -> Statement:
         self.threads.append(threading.current_thread().name)
-        return statement_of(raw)
+        return statement_of(raw, name)
 
 
 async def test_a_file_is_parsed_outside_the_event_loop() -> None:
@@ -86,20 +98,20 @@ async def test_files_are_not_connected_to() -> None:
 
 
 @pytest.mark.parametrize(("slug", "info"), [("file", ANY), ("chase", CHASE)])
-def test_both_slugs_take_three_kinds_of_files(slug: str, info: object) -> None:
+def test_both_slugs_take_four_kinds_of_files(slug: str, info: object) -> None:
     provider = providers(statement_of, outside())[slug]
 
     assert provider.info is info
     assert provider.info.takes_files
     assert not provider.info.can_be_pulled
     assert provider.info.auth_methods == (AuthMethod.FILE_IMPORT,)
-    assert [f.extension for f in provider.info.import_formats] == ["ofx", "qfx", "qbo"]
+    assert [f.extension for f in provider.info.import_formats] == ["ofx", "qfx", "qbo", "csv"]
     assert {f.provider_slug for f in provider.info.import_formats} == {slug}
     assert {f.max_bytes for f in provider.info.import_formats} == {FILE_BYTES_MAX}
 
 
 def test_the_list_of_providers_is_filtered_by_slug() -> None:
-    assert list(providers(statement_of, outside())) == ["sandbox", "file", "chase", "manual"]
+    assert sorted(providers(statement_of, outside())) == sorted(PROVIDERS)
     assert list(providers(statement_of, outside(), enabled=["chase", "unheard-of"])) == ["chase"]
     sandbox = providers(statement_of, outside())["sandbox"].info
     assert sandbox.can_be_pulled

@@ -7,8 +7,9 @@ import pytest
 import structlog
 from structlog.testing import capture_logs
 
-from adapters.providers.kit.http import log
+from adapters.providers.kit import Policy
 from adapters.providers.kit.timing import back_off_s, retry_after_s
+from adapters.providers.kit.wire import log
 from domain.errors import (
     CredentialsRejected,
     DomainError,
@@ -137,6 +138,26 @@ async def test_a_wait_too_long_to_sit_out_is_told_instead() -> None:
         await an_http(script, clock).get("/x")
     assert caught.value.retry_after_s == 3600
     assert clock.slept == []
+
+
+@pytest.mark.parametrize(
+    ("said", "told"),
+    [
+        ({"retry-after": "Fri, 31 Dec 9999 23:59:59 GMT"}, 30 * 86_400),
+        ({"retry-after": "999999999"}, 30 * 86_400),
+        ({"x-reset": "99999999999"}, 30 * 86_400),
+        ({"retry-after": "Fri, 31 Dec 99999999999999999999 23:59:59 GMT"}, None),
+        ({"retry-after": "Fri, 31 Dec 2027 23:59:59 +99999999999999"}, None),
+    ],
+)
+async def test_a_wait_without_sense_is_none_or_a_month(
+    said: dict[str, str], told: int | None
+) -> None:
+    script = Script(httpx2.Response(429, headers=said))
+    once = Policy(tries_max=1)
+    with pytest.raises(ProviderUnavailable) as caught:
+        await an_http(script, Clock(), policy=once, reset_header="x-reset").get("/x")
+    assert caught.value.retry_after_s == told
 
 
 async def test_the_waits_of_a_call_are_bounded_together() -> None:

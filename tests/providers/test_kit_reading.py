@@ -124,6 +124,17 @@ def test_of_an_account_number_only_the_end_is_kept() -> None:
     assert "12345" not in kept[1].reason
 
 
+def test_a_number_is_masked_however_deep_it_stands() -> None:
+    rows = kit.decode(b'[{"inner": [{"number": "12345678", "n": 1.10}], "name": "12345678"}]')
+    assert isinstance(rows, list)
+    _, [kept] = kit.read_rows(
+        rows, lambda row: kit.text(row, "inner"), scope=SyncScope.ACCOUNTS, number="number"
+    )
+    assert kept.raw.startswith(r'{"inner": [{"number": "\u00b7\u00b7\u00b7\u00b75678", "n": 1.10}]')
+    assert "12345678" not in kept.reason
+    assert kit.unread("12345678", "x", scope=SyncScope.ACCOUNTS, number="number").raw
+
+
 def test_a_text_goes_out_as_it_came_in_with_its_numbers_untouched() -> None:
     text = '{"a": [1.10, 1E+5, -0.00, true, null], "b": {"c": "caf\\u00e9"}, "d": -Infinity}'
     assert kit.raw_text(kit.decode(text.encode())) == text

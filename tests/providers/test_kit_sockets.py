@@ -8,11 +8,17 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from adapters.providers.kit import Http, Policy
+from adapters.providers.kit import Egress, Http, Policy
 from domain.errors import ProviderUnavailable
 
 Serve = Callable[[asyncio.StreamWriter], Awaitable[None]]
 QUICK = Policy(call_s=0.2, tries_max=2, wait_first_s=0.01, bytes_max=10_000)
+
+
+def an_http(port: int) -> Http:
+    host = f"127.0.0.1:{port}"
+    egress = Egress(private=frozenset({host}))
+    return Http("acme", f"http://{host}", egress=egress, policy=QUICK)
 
 
 @asynccontextmanager
@@ -31,7 +37,7 @@ async def served(answer: Serve) -> AsyncIterator[tuple[Http, list[bytes]]]:
 
     server = await asyncio.start_server(handle, "127.0.0.1", 0)
     port = server.sockets[0].getsockname()[1]
-    async with server, Http("acme", f"http://127.0.0.1:{port}", policy=QUICK) as http:
+    async with server, an_http(port) as http:
         yield http, asked
 
 
@@ -96,11 +102,36 @@ async def test_a_body_that_is_cut_off_is_asked_for_again() -> None:
         assert len(asked) == 2
 
 
+async def test_an_answer_that_came_with_another_is_nobodys() -> None:
+    one = b"HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\n"
+
+    async def doubled(writer: asyncio.StreamWriter) -> None:
+        await write(writer, one + b"[" + str(len(asked)).encode() + b"00]" + one + b"[999]")
+        await asyncio.sleep(0.05)  # its connection could be used again
+
+    async with served(doubled) as (http, asked):
+        assert [await http.get("/x"), await http.get("/y")] == [[100], [200]]
+
+
+async def test_what_cannot_be_sent_is_said() -> None:
+    async with an_http(1) as http:
+        for asking in (
+            http.get("/\ud800"),
+            http.get("/a\0b"),
+            http.get("/" + "a" * 70_000),
+            http.get("/x", headers={"authorization": "\u20ac"}),
+            http.post("/x", json={"cursor": "\ud800"}),
+            http.post("/x", form={"token": "\ud800"}),
+        ):
+            with pytest.raises(ProviderUnavailable, match="cannot be sent"):
+                await asking
+
+
 async def test_nobody_listening_is_unavailable() -> None:
     with socket.socket() as held:
         held.bind(("127.0.0.1", 0))  # bound and not listening: a connection is refused
         port = held.getsockname()[1]
-        async with Http("acme", f"http://127.0.0.1:{port}", policy=QUICK) as http:
+        async with an_http(port) as http:
             with pytest.raises(ProviderUnavailable, match="reached"):
                 await http.get("/x")
 
@@ -115,4 +146,4 @@ async def test_a_cancelled_call_gives_its_place_back() -> None:
         for call in calls:
             call.cancel()
         await asyncio.gather(*calls, return_exceptions=True)
-        assert http._slots._value == QUICK.in_flight_max
+        assert http._host.slots._value == QUICK.in_flight_max

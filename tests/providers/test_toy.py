@@ -11,6 +11,7 @@ from domain.errors import CredentialsRejected
 from domain.sync import PullRequest
 from tests.providers.conformance import ALL, AT, Case, Conformance, pulled
 from tests.providers.fakes import Clock
+from tests.providers.hostile import Hostile, Upstream
 from tests.providers.toy import Toy
 
 ACCOUNTS = """{"rows": [
@@ -38,12 +39,15 @@ def answer(request: httpx2.Request) -> httpx2.Response:
         return httpx2.Response(200, json={"id": 7})
     text = ACCOUNTS
     if request.url.path == "/entries":
-        text = entries(int(request.url.params["after"]))
+        after = request.url.params["after"]
+        if after not in ("0", "1", "2", "3"):
+            return httpx2.Response(400, json={"error": "bad after"})
+        text = entries(int(after))
     return httpx2.Response(200, text=text)
 
 
-def a_toy() -> Toy:
-    transport = httpx2.MockTransport(answer)
+def a_toy(transport: httpx2.AsyncBaseTransport | None = None) -> Toy:
+    transport = transport or httpx2.MockTransport(answer)
     return Toy(Http("toy", "https://toy.invalid", transport=transport, timing=Clock().timing))
 
 
@@ -54,6 +58,18 @@ class TestToy(Conformance):
     @pytest.fixture
     def case(self) -> Case:
         return Case(name="toy", make=a_toy, request=REQUEST)
+
+
+class TestHostileToy(Hostile):
+    @pytest.fixture
+    def upstream(self) -> Upstream:
+        return Upstream(
+            good=httpx2.MockTransport(answer),
+            make=a_toy,
+            request=REQUEST,
+            connects=REQUEST.credentials,
+            rows={"/accounts": [("rows",)], "/entries": [("rows",)]},
+        )
 
 
 async def test_a_wrong_key_is_rejected_credentials() -> None:

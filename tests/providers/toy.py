@@ -30,7 +30,8 @@ class Toy:
 
     async def connect(self, credentials: Mapping[str, str], at: datetime) -> sync.Login:
         who = await self._get("/me", credentials)
-        return sync.Login(identity=kit.key(who, "id"), credentials=credentials)
+        with kit.reading_answer("toy"):
+            return sync.Login(identity=kit.key(who, "id"), credentials=credentials)
 
     async def pull(self, request: sync.PullRequest) -> AsyncIterator[sync.Page]:
         has_entries, asked = TRANSACTIONS in request.scopes, request.account_keys
@@ -52,19 +53,18 @@ class Toy:
             answer = await self._get("/entries", request.credentials, after=at)
             rows = kit.rows_of(answer, "rows", "toy")
             entries, kept = kit.read_rows(rows, entry_of, scope=TRANSACTIONS)
-            progress = 1 - Decimal("0.8") / (int(at) + 1)
-            at = kit.text_or_none(answer, "next") or "end"
+            with kit.reading_answer("toy"):
+                at = kit.text_or_none(answer, "next") or "end"
             yield sync.Page(
                 step=TRANSACTIONS,
-                progress=Decimal(1) if at == "end" else progress,
+                progress=Decimal("1" if at == "end" else "0.5"),
                 cursor=at,
                 transactions=[
-                    e
-                    for e in entries
+                    e for e in entries
                     if since <= e.date <= until and (asked is None or e.account_key in asked)
                 ],
                 unreadable=kept,
-            )
+            )  # fmt: skip
 
     def replay(self, rows: Sequence[sync.QuarantinedRow]) -> Mapping[UUID, sync.Page]:
         return {}

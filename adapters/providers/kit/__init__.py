@@ -1,9 +1,10 @@
 """What every provider's adapter is made of: asking, paging, and reading records."""
 
 from adapters.providers.kit.answers import Explain
-from adapters.providers.kit.breaker import Breaker, Budget
+from adapters.providers.kit.breaker import Breaker
 from adapters.providers.kit.decoding import NotJson, decode, raw_text
-from adapters.providers.kit.faults import Fault
+from adapters.providers.kit.egress import Blocked, Egress, checked
+from adapters.providers.kit.faults import Fault, Said
 from adapters.providers.kit.http import Http, Policy
 from adapters.providers.kit.outside import Outside
 from adapters.providers.kit.paging import PAGES_MAX, pages, windows
@@ -23,18 +24,21 @@ from adapters.providers.kit.reading import (
     money,
     money_or_none,
     read_rows,
+    reading_answer,
     record_of,
     rows_of,
     text,
     text_or_none,
+    unread,
 )
 from adapters.providers.kit.timing import Deadline, Timing
 
 __all__ = [
     "PAGES_MAX",
+    "Blocked",
     "Breaker",
-    "Budget",
     "Deadline",
+    "Egress",
     "Explain",
     "Fault",
     "Http",
@@ -43,8 +47,10 @@ __all__ = [
     "Outside",
     "Policy",
     "Record",
+    "Said",
     "Timing",
     "as_record",
+    "checked",
     "choice",
     "currency_of",
     "day",
@@ -60,9 +66,11 @@ __all__ = [
     "pages",
     "raw_text",
     "read_rows",
+    "reading_answer",
     "record_of",
     "rows_of",
     "text",
     "text_or_none",
+    "unread",
     "windows",
 ]

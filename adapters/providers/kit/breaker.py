@@ -1,4 +1,4 @@
-"""Not asking a provider that keeps failing, and not asking one too often."""
+"""Not asking a provider that keeps failing."""
 
 from collections import deque
 from dataclasses import dataclass
@@ -10,15 +10,17 @@ CONSECUTIVE_MAX = 5
 SHARE_MAX_PERCENT, SHARE_OF_MIN, SHARE_WINDOW_S = 50, 20, 30.0
 OPEN_S_FIRST, OPEN_S_MAX = 30.0, 600.0
 JITTER = 0.2
-KEYS_MAX = 10_000
 
 
 class Refused(Exception):
-    """Not asked at all; worth another try in `retry_after_s` seconds."""
+    """Not asked at all; worth another try in `retry_after_s` seconds.
 
-    def __init__(self, reason: str, retry_after_s: int) -> None:
+    `is_ours`: it is our budget that is spent, and the provider may be well.
+    """
+
+    def __init__(self, reason: str, retry_after_s: int, *, is_ours: bool = False) -> None:
         super().__init__(reason)
-        self.retry_after_s = retry_after_s
+        self.retry_after_s, self.is_ours = retry_after_s, is_ours
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,33 +98,3 @@ class Breaker:
         self._generation += 1
         self._open_until = None
         self._open_s = OPEN_S_FIRST
-
-
-class Budget:
-    """At most `calls` within any `per_s` seconds for each key (a login, an item), and no more."""
-
-    def __init__(self, calls: int, per_s: float, timing: Timing) -> None:
-        self._calls, self._per_s, self._timing = calls, per_s, timing
-        self._spent: dict[str, deque[float]] = {}
-
-    def take(self, key: str = "") -> None:
-        """Counts a call that is about to be made. Raises Refused where it may not be."""
-        now = self._timing.monotonic()
-        spent = self._spent.get(key)
-        if spent is None:
-            if len(self._spent) >= KEYS_MAX:
-                self._forget(now)
-            spent = self._spent[key] = deque()
-        while spent and spent[0] <= now - self._per_s:
-            spent.popleft()
-        if len(spent) >= self._calls:
-            left_s = spent[0] + self._per_s - now
-            raise Refused("its request budget is spent", max(ceil(left_s), 1))
-        spent.append(now)
-
-    def _forget(self, now: float) -> None:
-        over = [
-            k for k, spent in self._spent.items() if not spent or spent[-1] <= now - self._per_s
-        ]
-        for key in over:
-            del self._spent[key]

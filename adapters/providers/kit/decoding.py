@@ -5,6 +5,8 @@ from collections.abc import Mapping, Sequence
 from decimal import Decimal, InvalidOperation
 
 SHOWN_CHARS_MAX = 40
+DEPTH_MAX = 64  # of lists and objects in one another; providers need ten
+EXPONENT_MAX = 9_999  # a number past it is none, and costs memory to be written out
 
 
 class NotJson(ValueError):
@@ -20,9 +22,14 @@ class NonFinite(str):
 def decode(content: bytes) -> object:
     """Objects, lists, text, true, false, null, and Decimal for every number. Raises NotJson."""
     try:
-        return json.loads(content, parse_float=_number, parse_int=_number, parse_constant=NonFinite)
+        value = json.loads(
+            content, parse_float=_number, parse_int=_number, parse_constant=NonFinite
+        )
     except (ValueError, RecursionError) as fault:
         raise NotJson(f"not JSON: {type(fault).__name__}") from fault
+    if _is_deep(value):
+        raise NotJson(f"deeper than {DEPTH_MAX}")
+    return value
 
 
 def raw_text(value: object) -> str:
@@ -45,8 +52,24 @@ def shown(value: object) -> str:
     return whole if len(whole) <= SHOWN_CHARS_MAX else f"{whole[:SHOWN_CHARS_MAX]}..."
 
 
+def _is_deep(value: object) -> bool:
+    """Level by level: whoever reads it later may call itself for each level."""
+    level = [value] if isinstance(value, dict | list) else []
+    for _ in range(DEPTH_MAX):
+        level = [
+            inner
+            for outer in level
+            for inner in (outer.values() if type(outer) is dict else outer)
+            if type(inner) is dict or type(inner) is list
+        ]
+        if not level:
+            return False
+    return True
+
+
 def _number(text: str) -> Decimal | NonFinite:
     try:
-        return Decimal(text)
+        number = Decimal(text)
     except InvalidOperation:  # an exponent past what Decimal holds
         return NonFinite(text)
+    return number if abs(number.adjusted()) <= EXPONENT_MAX else NonFinite(text)

@@ -17,6 +17,7 @@ NOT_READY *    PROVIDER_UNAVAILABLE    nothing, but wait
 MISTAKEN       PROVIDER_UNAVAILABLE    nothing: we, or the operator, ask for what there is not
 """
 
+from dataclasses import dataclass
 from enum import Enum
 
 from domain.errors import (
@@ -99,3 +100,11 @@ class Fault(Enum):
             action=self.action,
             withdrawn=self is Fault.WITHDRAWN,
         )
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """What a provider's own words mean. `words` are its code, or what its owner may read."""
+
+    fault: Fault
+    words: str | None = None

@@ -1,26 +1,30 @@
 """The one way to ask a provider over HTTP: bounded, retried here and nowhere else, never in floats.
 
-Http.get ──> deadline, breaker, budget, 8 at once ──> one attempt ──> JSON, or a refusal
-    └── again, after a wait, where it only reads and another try may help
+Http.get ──> deadline, breaker, budgets, 8 at once ──> one attempt ──> JSON, or a refusal
+    └── again, after a wait, where it only reads, a try may help, and few others are tried again
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 from math import ceil
-from typing import Self
+from typing import Any, Self, TypeVar
 
 import httpx2
-import structlog
 
 from adapters import telemetry
-from adapters.providers.kit.answers import Answer, Explain, Failed, understood
-from adapters.providers.kit.breaker import Breaker, Budget, Permit, Refused
+from adapters.providers.kit.answers import Answer, Explain, Failed, Reading
+from adapters.providers.kit.breaker import Permit, Refused
+from adapters.providers.kit.egress import Egress, Guarded, checked
+from adapters.providers.kit.host import Host
 from adapters.providers.kit.timing import Deadline, Timing, back_off_s
+from adapters.providers.kit.wire import SHOWN, Wire, client_of
 from domain.errors import CredentialsRejected, DomainError, ProviderUnavailable
+from domain.providers import Allowance, Budgets
 
-log = structlog.get_logger()
+T = TypeVar("T")
 
 Params = Mapping[str, str | int | Sequence[str]]
 
@@ -31,6 +35,7 @@ class Policy:
 
     `call_s` bounds one attempt from connecting to the last byte, `pull_s` all of a pull where the
     caller brings no deadline, `wait_s_max` the sum of the waits between the attempts of a call.
+    `pace_s_max` is how long a call waits for its turn, where an allowance of ours is spent.
     """
 
     call_s: float = 30.0
@@ -39,6 +44,7 @@ class Policy:
     wait_first_s: float = 0.5
     wait_one_s_max: float = 20.0
     wait_s_max: float = 45.0
+    pace_s_max: float = 0.0
     in_flight_max: int = 8
     bytes_max: int = 16 * 1024 * 1024
 
@@ -46,8 +52,9 @@ class Policy:
 class Http:
     """A provider's base URL with everything that a call to it must respect.
 
-    `explain` turns a provider's own error body into its refusal; what it leaves is mapped as in
-    `answers`. Closed by `aclose`. The breaker is per instance: one host, one instance.
+    Raises egress.Blocked for a base URL that may not be reached. Closed by `aclose`. With others of
+    the same `host` it shares its breaker, its places (as many as the first of them says) and its
+    retry budget.
     """
 
     def __init__(
@@ -56,26 +63,31 @@ class Http:
         base_url: str,
         *,
         transport: httpx2.AsyncBaseTransport | None = None,
+        egress: Egress = Egress(),  # noqa: B008 - frozen
         headers: Mapping[str, str] | None = None,
         policy: Policy = Policy(),
+        host: Host | None = None,
         timing: Timing = Timing(),  # noqa: B008 - frozen
-        budgets: Sequence[Budget] = (),
+        budgets: Budgets | None = None,
+        allowances: Sequence[Allowance] = (),
         explain: Explain | None = None,
+        reset_header: str | None = None,
     ) -> None:
         self._provider, self._policy, self._timing = provider, policy, timing
-        self._explain, self._budgets = explain, tuple(budgets)
-        self._breaker = Breaker(timing)
-        telemetry.breakers[self._breaker] = provider
-        self._slots = asyncio.Semaphore(policy.in_flight_max)
-        self._client = httpx2.AsyncClient(
-            base_url=base_url,
-            transport=transport,
-            headers={"accept": "application/json", **(headers or {})},
-            timeout=policy.call_s,
-            follow_redirects=False,  # a redirect would carry credentials elsewhere
-            trust_env=False,
-            limits=httpx2.Limits(max_connections=policy.in_flight_max),
+        self._reading = Reading(
+            provider=provider, timing=timing, explain=explain, reset_header=reset_header
         )
+        self._budgets = budgets
+        # The shortest first: one that refuses has cost the others nothing, or what soon returns.
+        self._allowances = sorted(allowances, key=lambda allowance: allowance.per)
+        if allowances and budgets is None:
+            raise TypeError("allowances are counted in budgets")
+        self._host = host or Host(provider, policy.in_flight_max, timing)
+        url = checked(base_url, egress.private)
+        self._origin = (url.scheme, url.host, url.port)
+        guarded = transport or Guarded(policy.in_flight_max, egress)
+        self._client = client_of(url, guarded, headers or {}, policy.call_s)
+        self._wire = Wire(provider, self._client, policy.bytes_max, timing)
 
     async def aclose(self) -> None:
         await self._client.aclose()
@@ -98,13 +110,23 @@ class Http:
         headers: Mapping[str, str] | None = None,
         deadline: Deadline | None = None,
         budget_key: str = "",
+        shown: str | None = None,
     ) -> object:
-        """The JSON of a read, its numbers Decimal.
+        """The JSON of a read, its numbers Decimal. Logs and traces have the path as `shown`, for
+        one with a secret in it.
 
         Raises CredentialsRejected, ProviderUnavailable.
         """
-        request = self._client.build_request("GET", path, params=params, headers=headers)
-        return await self._ask(request, self._policy.tries_max, deadline, budget_key)
+        request = self._request("GET", path, shown, params=params, headers=headers)
+        return await self._ask(
+            request, self._reading.json, self._policy.tries_max, deadline, budget_key
+        )
+
+    async def get_content(self, path: str, *, deadline: Deadline | None = None) -> bytes:
+        """A read of what is no JSON, as it is. Raises as `get`."""
+        request = self._request("GET", path, None, headers={"accept": "*/*"})
+        tries = self._policy.tries_max
+        return await self._ask(request, self._reading.content, tries, deadline, "")
 
     async def post(
         self,
@@ -118,139 +140,148 @@ class Http:
         only_reads: bool = False,
     ) -> object:
         """As `get`. Sent again only where the call says that it `only_reads`."""
-        request = self._client.build_request("POST", path, json=json, data=form, headers=headers)
+        request = self._request("POST", path, None, json=json, data=form, headers=headers)
         tries = self._policy.tries_max if only_reads else 1
-        return await self._ask(request, tries, deadline, budget_key)
+        return await self._ask(request, self._reading.json, tries, deadline, budget_key)
+
+    async def post_for_text(
+        self,
+        path: str,
+        *,
+        headers: Mapping[str, str] | None = None,
+        deadline: Deadline | None = None,
+        budget_key: str = "",
+        shown: str | None = None,
+    ) -> str:
+        """The answer to a POST of nothing, as the text that it is. Sent once. As `get` else."""
+        headers = {"accept": "*/*", **(headers or {})}
+        request = self._request("POST", path, shown, content=b"", headers=headers)
+        return await self._ask(request, self._reading.text, 1, deadline, budget_key)
+
+    def _request(self, method: str, path: str, shown: str | None, **said: Any) -> httpx2.Request:
+        try:
+            request = self._client.build_request(method, path, **said)
+        except (httpx2.InvalidURL, UnicodeError):  # an id or a cursor of theirs went into it
+            raise self._unavailable("would be asked what cannot be sent", None) from None
+        request.extensions[SHOWN] = shown or request.url.path
+        url = request.url
+        if (url.scheme, url.host, url.port) != self._origin:
+            raise self._unavailable("would lead elsewhere", None)
+        return request
 
     async def _ask(
-        self, request: httpx2.Request, tries: int, deadline: Deadline | None, budget_key: str
-    ) -> object:
+        self,
+        request: httpx2.Request,
+        read: Callable[[Answer], T],
+        tries: int,
+        deadline: Deadline | None,
+        budget_key: str,
+    ) -> T:
         limit = deadline or self.deadline()
-        waited_s = 0.0
-        for attempt in range(1, tries + 1):
+        waited_s, attempt = 0.0, 1
+        self._host.retries.earn()
+        while True:
             try:
-                return await self._once(request, attempt, limit, budget_key)
+                return await self._once(request, read, attempt, limit, budget_key)
             except Refused as refusal:
-                if telemetry.watch is not None:
-                    telemetry.watch.not_asked(self._provider)
-                raise self._unavailable(str(refusal), refusal.retry_after_s) from refusal
+                await self._paced(refusal, limit)
             except Failed as failure:
-                policy = self._policy
-                wait_s = failure.retry_after_s
-                if wait_s is None:
-                    wait_s = back_off_s(
-                        attempt,
-                        first_s=policy.wait_first_s,
-                        max_s=policy.wait_one_s_max,
-                        timing=self._timing,
-                    )
-                too_long = waited_s + wait_s > policy.wait_s_max or wait_s >= limit.left_s
-                if attempt == tries or not failure.again or too_long:
-                    said_s = failure.retry_after_s
-                    after_s = None if said_s is None else ceil(said_s)
-                    raise self._unavailable(failure.reason, after_s) from failure
-                waited_s += wait_s
-                await self._timing.sleep(wait_s)
-        raise AssertionError("a call has at least one try")
+                waited_s += await self._backed_off(failure, attempt, tries, waited_s, limit)
+                attempt += 1
+
+    async def _paced(self, refusal: Refused, limit: Deadline) -> None:
+        """Waits for our own budget where that takes little. Raises ProviderUnavailable."""
+        wait_s = refusal.retry_after_s
+        if refusal.is_ours and wait_s <= self._policy.pace_s_max and wait_s < limit.left_s:
+            await self._timing.sleep(wait_s)
+            return
+        if telemetry.watch is not None:
+            telemetry.watch.not_asked(self._provider)
+        raise self._unavailable(str(refusal), wait_s, asked=not refusal.is_ours) from refusal
+
+    async def _backed_off(
+        self, failure: Failed, attempt: int, tries: int, waited_s: float, limit: Deadline
+    ) -> float:
+        """How many seconds were waited. Raises ProviderUnavailable where it is not tried again."""
+        policy, wait_s = self._policy, failure.retry_after_s
+        if wait_s is None:
+            first_s, max_s = policy.wait_first_s, policy.wait_one_s_max
+            wait_s = back_off_s(attempt, first_s=first_s, max_s=max_s, timing=self._timing)
+        too_long = waited_s + wait_s > policy.wait_s_max or wait_s >= limit.left_s
+        last = attempt == tries or not failure.again or too_long
+        if last or not self._host.retries.spend():
+            said_s = failure.retry_after_s
+            after_s = None if said_s is None else ceil(said_s)
+            raise self._unavailable(failure.reason, after_s) from failure
+        await self._timing.sleep(wait_s)
+        return wait_s
 
     async def _once(
-        self, request: httpx2.Request, attempt: int, limit: Deadline, budget_key: str
-    ) -> object:
+        self,
+        request: httpx2.Request,
+        read: Callable[[Answer], T],
+        attempt: int,
+        limit: Deadline,
+        budget_key: str,
+    ) -> T:
         async with self._slot(limit) as permit:
             try:
-                for budget in self._budgets:
-                    budget.take(budget_key)
-                with telemetry.asking(self._call(request, attempt)) as answered:
-                    answer = await self._sent(request, attempt, limit)
+                await self._take(budget_key)
+                with telemetry.asking(self._wire.call(request, attempt)) as answered:
+                    seconds = min(self._policy.call_s, limit.left_s)
+                    answer = await self._wire.sent(request, attempt, seconds)
                     answered(answer.status)
-                    json = understood(answer, self._provider, self._explain, self._timing)
+                    content = read(answer)
             except Failed as failure:
                 if failure.unhealthy:
-                    self._breaker.settle(permit, ok=False)
+                    self._host.breaker.settle(permit, ok=False)
                 raise
             except DomainError as refusal:
                 if isinstance(refusal, CredentialsRejected | ProviderUnavailable):
-                    self._breaker.settle(permit, ok=True)  # it answered, if not what we hoped
+                    self._host.breaker.settle(permit, ok=True)  # it answered, if not what we hoped
                 raise
-            self._breaker.settle(permit, ok=True)
-            return json
+            self._host.breaker.settle(permit, ok=True)
+            return content
+
+    async def _take(self, budget_key: str) -> None:
+        """Count this attempt in every budget. Raises Refused where one of them is spent."""
+        if self._budgets is None:
+            return
+        for allowance in self._allowances:
+            key = self._provider if allowance.shared else f"{self._provider}/{budget_key}"
+            wait = await self._budgets.take(key, allowance, self._timing.now())
+            if wait is not None:
+                left_s = max(ceil(wait / timedelta(seconds=1)), 1)
+                raise Refused("has been asked often enough", left_s, is_ours=True)
 
     @asynccontextmanager
     async def _slot(self, limit: Deadline) -> AsyncIterator[Permit]:
         """One of the few calls at once; what was not settled inside is abandoned."""
         try:
             async with asyncio.timeout(limit.left_s):
-                await self._slots.acquire()
+                await self._host.slots.acquire()
         except TimeoutError:
             raise _too_late() from None
         if not limit.left_s:
-            self._slots.release()
+            self._host.slots.release()
             raise _too_late()
         try:
-            permit = self._breaker.enter()
+            permit = self._host.breaker.enter()
             try:
                 yield permit
             finally:
-                self._breaker.abandon(permit)
+                self._host.breaker.abandon(permit)
         finally:
-            self._slots.release()
+            self._host.slots.release()
 
-    async def _sent(self, request: httpx2.Request, attempt: int, limit: Deadline) -> Answer:
-        began = self._timing.monotonic()
-        seconds = min(self._policy.call_s, limit.left_s)
-        try:
-            async with asyncio.timeout(seconds):
-                answer = await self._received(request)
-        except Failed as failure:
-            self._log(request, attempt, began, failure=failure.reason)
-            raise
-        except (TimeoutError, httpx2.TimeoutException):
-            self._log(request, attempt, began, failure="timeout")
-            raise Failed("did not answer in time") from None
-        except (httpx2.TransportError, httpx2.DecodingError) as fault:
-            self._log(request, attempt, began, failure=type(fault).__name__)
-            raise Failed("could not be reached") from None
-        self._log(request, attempt, began, status=answer.status)
-        return answer
-
-    async def _received(self, request: httpx2.Request) -> Answer:
-        response = await self._client.send(request, stream=True)
-        try:
-            parts: list[bytes] = []
-            size = 0
-            async for part in response.aiter_bytes():
-                size += len(part)
-                if size > self._policy.bytes_max:
-                    raise Failed("answered too much", again=False)
-                parts.append(part)
-        finally:
-            await response.aclose()
-        return Answer(status=response.status_code, headers=response.headers, body=b"".join(parts))
-
-    def _call(self, request: httpx2.Request, attempt: int) -> telemetry.Call:
-        url = request.url
-        return telemetry.Call(
-            provider=self._provider,
-            method=request.method,
-            host=url.host,
-            port=url.port,
-            path=url.path,
-            attempt=attempt,
-        )
-
-    def _log(self, request: httpx2.Request, attempt: int, began: float, **facts: object) -> None:
-        log.info(
-            "provider.answered",
-            provider=self._provider,
-            path=request.url.path,  # never the query string: some carry tokens
-            attempt=attempt,
-            ms=round((self._timing.monotonic() - began) * 1000),
-            **facts,
-        )
-
-    def _unavailable(self, reason: str, retry_after_s: int | None) -> ProviderUnavailable:
+    def _unavailable(
+        self, reason: str, retry_after_s: int | None, *, asked: bool = True
+    ) -> ProviderUnavailable:
         return ProviderUnavailable(
-            f"{self._provider} {reason}", provider=self._provider, retry_after_s=retry_after_s
+            f"{self._provider} {reason}",
+            provider=self._provider,
+            retry_after_s=retry_after_s,
+            asked=asked,
         )
 
 

@@ -1,7 +1,8 @@
 """Reading a provider's records field by field; what cannot be read is kept, not dropped."""
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from datetime import UTC, date, datetime
 from decimal import Decimal, InvalidOperation
 from typing import TypeAlias, TypeVar
@@ -173,6 +174,18 @@ def rows_of(answer: Record, name: str, provider: str) -> list[object]:
     return found
 
 
+@contextmanager
+def reading_answer(provider: str) -> Iterator[None]:
+    """For what an answer is as a whole, such as where it goes on: Malformed in here is
+    ProviderUnavailable."""
+    try:
+        yield
+    except Malformed as fault:
+        raise ProviderUnavailable(
+            f"{provider} answered with what cannot be read: {fault.reason}", provider=provider
+        ) from fault
+
+
 def read_rows(
     rows: Iterable[object],
     read: Callable[[Record], T],
@@ -183,7 +196,7 @@ def read_rows(
 ) -> tuple[list[T], list[Unreadable]]:
     """Each row read, or kept as it came with the reason; `account` tells whose a row is.
 
-    Of the account number in the field `number` only the end is kept.
+    Of account numbers in fields called `number` only the end is kept.
     """
     found: list[T] = []
     unreadable: list[Unreadable] = []
@@ -194,15 +207,39 @@ def read_rows(
             whose = account
             if callable(whose):
                 whose = whose(row) if isinstance(row, Mapping) else None
-            reason, kept = fault.reason, row
-            if number and isinstance(row, Mapping) and row.get(number):
-                whole = str(row[number])
-                kept = {**row, number: masked(whole)}
-                reason = reason.replace(whole, masked(whole))
             unreadable.append(
-                Unreadable(scope=scope, reason=reason, raw=raw_text(kept), account_key=whose)
+                unread(row, fault.reason, scope=scope, account_key=whose, number=number)
             )
     return found, unreadable
+
+
+def unread(
+    row: object,
+    reason: str,
+    *,
+    scope: SyncScope,
+    account_key: str | None = None,
+    number: str | None = None,
+) -> Unreadable:
+    """A row as it came, but of the account numbers in fields `number`, however deep, the end."""
+    numbers: set[str] = set()
+    kept = row if number is None else _masked(row, number, numbers)
+    for whole in numbers:
+        reason = reason.replace(whole, masked(whole))
+    return Unreadable(scope=scope, reason=reason, raw=raw_text(kept), account_key=account_key)
+
+
+def _masked(value: object, name: str, found: set[str]) -> object:
+    """It, with the fields called `name` masked, which are added to those `found`."""
+    if isinstance(value, list):
+        return [_masked(each, name, found) for each in value]
+    if not isinstance(value, Mapping):
+        return value
+    kept = {key: _masked(inner, name, found) for key, inner in value.items()}
+    if whole := value.get(name):
+        found.add(str(whole))
+        kept[name] = masked(str(whole))
+    return kept
 
 
 def _required(value: T | None, name: str) -> T:

@@ -52,7 +52,7 @@ def retry_after_s(header: str | None, timing: Timing) -> float | None:
         return float(said)
     try:
         when = parsedate_to_datetime(said)
-    except ValueError:
+    except (ValueError, OverflowError):
         return None
     if when.tzinfo is None:
         when = when.replace(tzinfo=UTC)
