@@ -20,9 +20,11 @@ class Place(Enum):
     ACCOUNT_NUMBER = "number"  # of an account
     FILE = "file"  # of a run
     TOTP_SEED = "totp"  # of a user
+    VERIFIER = "verifier"  # of an authorization under way
     JOB = "job"  # what a job carries, by the id in its payload
     LOGIN = "login"  # a fingerprint: who logs in at a provider
     ACCOUNT = "account"  # a fingerprint: what an account is recognised by
+    UPSTREAM = "upstream"  # a fingerprint of nobody's: what webhooks call a login
     ACCOUNT_KEY = "key"  # a fingerprint: a file's name for an account of a link
 
 
