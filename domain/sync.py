@@ -9,9 +9,9 @@ from typing import NewType, Self, TypeAlias
 from uuid import UUID
 
 from domain.accounts import AccountType
-from domain.errors import DomainError, ErrorCode
+from domain.errors import ErrorCode
 from domain.identity import UserId
-from domain.links import LinkId
+from domain.links import LinkId, SyncError
 from domain.money import Currency, MixedCurrencies, Money
 from domain.securities import SecurityTerms
 from domain.transactions import TransactionStatus, TransactionSubtype
@@ -153,6 +153,9 @@ class Page:
     could not be read, each with its reason, once a pull. `position` is where the next incremental
     pull begins, for a provider that keeps such a place, on its last page.
 
+    `pending` holds, of each account of which that is known, the keys of all that is pending in it
+    now: what was pending and is not any more has settled, or was given up.
+
     Of a file also: `stated_at` is when the statement of each account was drawn up, `all_keys` are
     the account and key of every transaction that the whole file names.
     """
@@ -166,6 +169,7 @@ class Page:
     holdings_complete: Sequence[str] = ()
     transactions: Sequence[ReceivedTransaction] = ()
     removed: Sequence[tuple[str, str]] = ()  # account key, transaction key
+    pending: Mapping[str, Sequence[str]] = field(default_factory=dict)
     balances: Sequence[ReceivedBalance] = ()
     unreadable: Sequence[Unreadable] = ()
     failed: Mapping[str, str] = field(default_factory=dict)
@@ -191,6 +195,7 @@ class PullRequest:
     position: str | None = None
     account_keys: frozenset[str] | None = None
     file: bytes | None = field(default=None, repr=False)
+    file_name: str = ""
     link: str = ""
 
 
@@ -241,26 +246,13 @@ NO_COUNTS = SyncCounts()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class RunError:
-    """Why a run failed, as its owner may read it."""
-
-    code: ErrorCode
-    message: str
-    retry_after_s: int | None = None
-
-    @classmethod
-    def of(cls, refusal: DomainError) -> Self:
-        wait = getattr(refusal, "retry_after_s", None)
-        return cls(code=refusal.code, message=refusal.message, retry_after_s=wait)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class SyncRun:
     """One sync or import of one link, from the moment it was asked for.
 
-    `cursor` is where an interrupted run goes on; `read_accounts` how many accounts the provider
-    named, `failed_accounts` how many of these could not be read. `attempts` counts how often it
-    was begun since it last stored a page.
+    `cursor` is where an interrupted run goes on, `position` where the next one begins, once the
+    provider has said it; `read_accounts` how many accounts the provider named, `failed_accounts`
+    how many of these could not be read. `attempts` counts how often it was begun since it last
+    stored a page.
     """
 
     id: RunId
@@ -283,9 +275,10 @@ class SyncRun:
     transactions: SyncCounts = NO_COUNTS
     read_accounts: int = 0
     failed_accounts: int = 0
-    error: RunError | None = None
+    error: SyncError | None = None
     attempts: int = 0
     cursor: str | None = None
+    position: str | None = None
     cancel_asked: bool = False
 
     def started(self, at: datetime) -> Self:
@@ -309,6 +302,7 @@ class SyncRun:
             step=page.step,
             progress=max(self.progress, min(page.progress, Decimal(1))),
             cursor=page.cursor,
+            position=page.position or self.position,
             accounts=self.accounts + accounts,
             holdings=self.holdings + holdings,
             transactions=self.transactions + transactions,
@@ -326,7 +320,7 @@ class SyncRun:
             status = SyncStatus.FAILED if lost_all else SyncStatus.PARTIAL
         return replace(self, status=status, finished_at=at, progress=Decimal(1), cursor=None)
 
-    def failed(self, at: datetime, error: RunError) -> Self:
+    def failed(self, at: datetime, error: SyncError) -> Self:
         return replace(self, status=SyncStatus.FAILED, finished_at=at, error=error)
 
     def cancelled(self, at: datetime) -> Self:
@@ -354,10 +348,10 @@ def _named(page: Page) -> int:
     return len(listed)
 
 
-def _first_failure(page: Page) -> RunError | None:
+def _first_failure(page: Page) -> SyncError | None:
     """By the account's name: its key can hold its number."""
     names = {account.key: account.name for account in page.accounts}
     for key, reason in page.failed.items():
         message = f"{names.get(key, 'an account')}: {reason}"
-        return RunError(code=ErrorCode.PROVIDER_UNAVAILABLE, message=message[:500])
+        return SyncError(code=ErrorCode.PROVIDER_UNAVAILABLE, message=message[:500])
     return None

@@ -10,9 +10,9 @@ from domain.limits import Limit
 from domain.ports import App
 
 
-async def take(app: App, key: str, limit: Limit) -> None:
+async def take(app: App, key: str, limit: Limit, cost: int = 1) -> None:
     """Raises RateLimited, and Unavailable where nobody can tell."""
-    verdict = await app.limits.take(key, limit)
+    verdict = await app.limits.take(key, limit, cost)
     if not verdict.allowed:
         raise _too_many(key, limit, verdict.retry_after_s)
 

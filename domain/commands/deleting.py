@@ -14,6 +14,8 @@ from domain.links import LinkStatus
 from domain.ports import App
 from domain.secret import Secret
 
+NOTHING_GRANTED = (LinkStatus.PENDING, LinkStatus.DISCONNECTED)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeleteViewer:
@@ -37,7 +39,7 @@ async def delete_viewer(app: App, cmd: DeleteViewer) -> None:
     known = await proved(app, cmd, cmd.password, field=("password",))
     async with app.begin(cmd, last=False) as work:
         await another_administrates(work, known.user)
-        links = await work.links.list([s for s in LinkStatus if s is not LinkStatus.DISCONNECTED])
+        links = await work.links.list([s for s in LinkStatus if s not in NOTHING_GRANTED])
         sealed = {link.id: await work.links.credentials(link.id) for link in links}
     grants = [grant_of(app, link, sealed[link.id]) for link in links]
     standing = await revoke_upstream(app, grants, cmd.at)

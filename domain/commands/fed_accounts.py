@@ -73,6 +73,15 @@ async def _merged(
     outdated: set[AccountId],
 ) -> Account:
     is_other = found is not None and found.link_id != s.link.id
+    if found is not None and s.is_file and received.number is None:
+        # A file without the number is of some account of these digits; which, is known better.
+        received = replace(
+            received,
+            institution=found.institution,
+            name=found.name,
+            type=found.type,
+            mask=found.mask or received.mask,
+        )
     return merge_account(
         merge,
         found,

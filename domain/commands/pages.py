@@ -13,10 +13,14 @@ from domain.holdings import Holding
 from domain.identity import new_id
 from domain.links import Link, LinkId
 from domain.merging import (
+    PENDING_MAX,
     Merge,
     SecurityOf,
     StoredTransactions,
     days_around,
+    given_up,
+    gone_now,
+    lapsed,
     merge_holdings,
     merge_securities,
     merge_transactions,
@@ -62,7 +66,7 @@ async def store_page(
     securities = await _store_securities(storing)
     if page.holdings or page.holdings_complete:
         await _store_holdings(storing, securities, stored)
-    if page.transactions or page.removed:
+    if page.transactions or page.removed or page.pending:
         await _store_transactions(storing, securities, stored)
     if page.balances:
         await store_history(storing)
@@ -129,18 +133,36 @@ async def _store_transactions(s: Storing, securities: SecurityOf, done: Stored) 
         all_keys = ((s.account(key), name) for key, name in s.page.all_keys)
         named_now = [(account.id, name) for account, name in all_keys if account]
     stored = await s.work.transactions.stored(s.link.id, [*keys, *gone], days, named_now=named_now)
-    stored = await _told_apart(s, stored)
+    stored = await _told_apart(s, await _with_lapsed(s, stored))
     merge = merge_transactions(stored, received, securities=securities, at=s.at)
     await s.work.transactions.write(merge)
     await s.work.transactions.name(s.link.id, merge)
-    kept = {*(t.id for t in merge.written), *stored.foreign}
-    lost = remove_transactions(
-        (t for key in gone if (t := stored.by_key.get(key)) and t.id not in kept), s.at
-    )
+    unsettled = [t for t in given_up(stored.lapsed, merge) if t.id not in stored.foreign]
+    lost = remove_transactions([*gone_now(stored, merge, gone), *unsettled], s.at)
     await s.work.transactions.write(lost)
     await s.remember(merge, lost)
     for id, counts in _by_account(received, merge, lost).items():
         done.add(SyncScope.TRANSACTIONS, id, counts)
+
+
+async def _with_lapsed(s: Storing, stored: StoredTransactions) -> StoredTransactions:
+    """What was pending, of a provider that tells all that is."""
+    still = {a.id: [*keys] for key, keys in s.page.pending.items() if (a := s.account(key))}
+    if not still:
+        return stored
+    for key, name in s.page.all_keys or ():  # what another page tells is not gone
+        if (account := s.account(key)) and account.id in still:
+            still[account.id].append(name)
+    # A file says nothing of the days after it, and nothing new where a newer one was read.
+    told = [(a, at) for key, at in s.page.stated_at.items() if (a := s.account(key))]
+    stated = {account.id: at for account, at in told}
+    stored = replace(stored, outdated=await s.outdated(told))
+    ends = {id: stated.get(id, s.at) for id in still}
+    since = (min(ends.values()) - PENDING_MAX).date()
+    named = await s.work.transactions.pending(s.link.id, list(still), since)
+    if s.is_file:
+        named = [(t, key) for t, key in named if t.date <= ends[t.account_id].date()]
+    return replace(stored, lapsed=lapsed(named, still))
 
 
 async def _told_apart(s: Storing, stored: StoredTransactions) -> StoredTransactions:
@@ -150,7 +172,7 @@ async def _told_apart(s: Storing, stored: StoredTransactions) -> StoredTransacti
     """
     if all({*account.link_ids} <= {s.link.id} for account in s.accounts.values()):
         return stored
-    ids = [t.id for t in (*stored.by_key.values(), *stored.others, *stored.unnamed)]
+    ids = [t.id for t in (*stored.by_key.values(), *stored.others, *stored.unnamed, *stored.lapsed)]
     others = await s.work.transactions.named_by_others(s.link.id, ids)
     live = await s.live_links()
 

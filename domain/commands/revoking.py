@@ -40,12 +40,15 @@ async def revoke_upstream(
     standing = set()
     for grant, task in zip(grants, asked, strict=True):
         if task in late or task.exception() is not None or not task.result():
-            standing.add(app.providers[grant.provider_slug].info.name)
+            provider = app.providers.get(grant.provider_slug)
+            standing.add(grant.provider_slug if provider is None else provider.info.name)
     return sorted(standing)
 
 
 async def _revoked(app: App, grant: Grant, at: datetime) -> bool:
-    provider = app.providers[grant.provider_slug]
+    provider = app.providers.get(grant.provider_slug)
+    if provider is None:  # it is offered no more
+        return False
     if {*provider.info.auth_methods} <= OURS_ALONE and not isinstance(provider, Revoking):
         return True
     if grant.credentials is None or not isinstance(provider, Revoking):

@@ -7,19 +7,22 @@ committed page; a worker whose lease ran out stores nothing more.
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import aclosing, asynccontextmanager, suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
 from uuid import UUID
 
-from domain.commands.links import link_event, opened
+from domain.cancellation import to_its_end
+from domain.commands import outcomes
+from domain.commands.credentials import opened
+from domain.commands.leases import LeaseLost, extended, is_held, leased
 from domain.commands.pages import store_page
+from domain.commands.renewing import RenewCredentials, has_come, is_due, renew_credentials
 from domain.errors import CredentialsRejected, DomainError, ErrorCode, NotFound, Unavailable
-from domain.events import Event, EventName
 from domain.handling import command
 from domain.identity import Actor
-from domain.links import Lease, Link, LinkStatus, SealedCredentials
+from domain.links import EXPIRED, Lease, Link, LinkStatus, SealedCredentials, SyncError
 from domain.ports import App, Unsealable
-from domain.providers import Provider
+from domain.providers import Provider, Renewing
 from domain.sealing import Place, bound_to
 from domain.storage.work import Work
 from domain.sync import (
@@ -28,7 +31,6 @@ from domain.sync import (
     OVERLAP,
     Page,
     PullRequest,
-    RunError,
     RunId,
     SyncRun,
     SyncScope,
@@ -51,35 +53,22 @@ class RunSync:
     renew_every: timedelta = LEASE / 3
 
 
-class Busy(Exception):
-    """Another worker has the link; ask again after `retry_after_s`."""
-
-    audit_detail = "BUSY"
-
-    def __init__(self, retry_after_s: int) -> None:
-        super().__init__("another worker has this link")
-        self.retry_after_s = retry_after_s
-
-
 class Interrupted(Exception):
     """Its worker is stopping: the run goes on after its last page, with whoever asks next."""
 
     audit_detail = "INTERRUPTED"
 
 
-class LeaseLost(Exception):
-    """Another worker took over: this one stores nothing more."""
-
-    audit_detail = "LEASE_LOST"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class _Claim:
+    """What one worker runs, in its lease. `credentials` are replaced as they are renewed."""
+
     run: SyncRun
     link: Link
+    lease: Lease
     credentials: SealedCredentials | None
-    file: bytes | None  # sealed too
-    fence: int
+    file: bytes | None = field(repr=False)  # sealed too
+    file_name: str
 
 
 @command("sync.run", permits=None)
@@ -97,39 +86,20 @@ async def run_sync(app: App, cmd: RunSync) -> SyncRun:
         return claim
     provider = app.providers.get(claim.link.provider_slug)
     if provider is None:
-        gone = RunError(code=ErrorCode.PROVIDER_DISABLED, message="the provider is not offered")
-        return await _fail(app, cmd, claim, gone, lapsed=False)
-    run, position = claim.run, claim.link.cursor
-    if _is_over(claim.link, app.now()):
-        ended = RunError(
-            code=ErrorCode.AUTHORIZATION_EXPIRED, message="the authorization has ended"
-        )
-        return await _fail(app, cmd, claim, ended, lapsed=True)
+        gone = SyncError(code=ErrorCode.PROVIDER_DISABLED, message="the provider is not offered")
+        return await _fail(app, cmd, claim, gone)
     try:
-        request = _pull(app, claim)
-        async with (
-            _renewed(app, cmd, claim),
-            aclosing(_pages(provider, request)) as pages,
-        ):
-            async for page in pages:
-                run = await _store(app, cmd, claim, page)
-                position = page.position or position
-                if run.status is SyncStatus.CANCELLED:
-                    return run
-                if cmd.stopping():
-                    raise Interrupted  # noqa: TRY301 - it lets go of the link, as any other end
-        return await _finish(app, cmd, claim, position)
-    except CredentialsRejected as refusal:
-        return await _fail(app, cmd, claim, RunError.of(refusal), lapsed=True)
+        async with _kept(app, cmd, claim):
+            cancelled = await _pulled(app, cmd, claim, provider)
+        return cancelled or await _finish(app, cmd, claim)
     except DomainError as refusal:
-        return await _fail(app, cmd, claim, RunError.of(refusal), lapsed=False)
+        return await _fail(app, cmd, claim, refusal)
     except Unsealable as error:  # the operator's to mend: the owner's credentials may be good
-        what = "file" if run.trigger is SyncTrigger.IMPORT else "credentials"
+        what = "file" if claim.run.trigger is SyncTrigger.IMPORT else "credentials"
         shut = f"the stored {what} cannot be opened: {error}"
-        sealed = RunError(code=ErrorCode.CONFLICT, message=shut)
-        return await _fail(app, cmd, claim, sealed, lapsed=False)
+        return await _fail(app, cmd, claim, SyncError(code=ErrorCode.CONFLICT, message=shut))
     except BaseException:
-        await asyncio.shield(_let_go(app, cmd, claim))
+        await to_its_end(_let_go(app, cmd, claim))
         raise
 
 
@@ -142,61 +112,80 @@ async def _claim(app: App, cmd: RunSync) -> _Claim | SyncRun:
         if run.status.is_terminal:
             return run
         link = await work.links.get(run.link_id, lock=True)
-        lease = link.lease
-        if lease is not None and lease.until > at:
-            raise Busy(int((lease.until - at).total_seconds()) + 1)
+        link, lease = leased(link, cmd.worker, at)
         if run.cancel_asked or link.status is LinkStatus.DISCONNECTED:
-            return await _cancelled(work, run, link, at)
+            return await outcomes.cancel(work, run, link, at)
         if run.attempts >= ATTEMPTS_MAX:
-            return await _give_up(work, run, link, at)
-        fence = lease.fence + 1 if lease else 1
+            return await outcomes.give_up(work, run, link, at)
+        is_file = run.trigger is SyncTrigger.IMPORT
         run = run.started(at)
-        link = replace(link, lease=Lease(holder=cmd.worker, until=at + LEASE, fence=fence))
+        if run.attempts == 1 and run.cursor is None:
+            work.record(outcomes.run_event(run, at))
+        if not is_file and not link.can_sync:  # it ended after the run was asked for
+            return await outcomes.fail_run(work, run, link, at, link.error or EXPIRED)
+        if not is_file and link.is_over(at):
+            link = outcomes.told_of_cut_off(work, link, link.lapsed(), at)
+            return await outcomes.fail_run(work, run, link, at, EXPIRED)
+        if run.cursor is None and outcomes.is_whole(run):  # it reads all that there is by now
+            link = replace(link, news_at=None)
         await work.runs.save(run)
         await work.links.save(link)
-        if run.attempts == 1 and run.cursor is None:
-            work.record(_run_event(_names(run)[0], run, at))
         sealed = await work.links.credentials(link.id)
-        file = await work.imports.get(run.id) if run.trigger is SyncTrigger.IMPORT else None
-    content = None if file is None else file.content
-    return _Claim(run=run, link=link, credentials=sealed, file=content, fence=fence)
-
-
-async def _give_up(work: Work, run: SyncRun, link: Link, at: datetime) -> SyncRun:
-    error = RunError(
-        code=ErrorCode.PROVIDER_UNAVAILABLE, message=f"it did not finish in {ATTEMPTS_MAX} attempts"
+        file = await work.imports.get(run.id) if is_file else None
+    return _Claim(
+        run=run,
+        link=link,
+        lease=lease,
+        credentials=sealed,
+        file=None if file is None else file.content,
+        file_name="" if file is None else file.name,
     )
-    run = run.failed(at, error)
-    await _end(work, run, _failed(link, run, at))
-    work.record(_run_event(_names(run)[2], run, at))
-    return run
 
 
-async def _cancelled(work: Work, run: SyncRun, link: Link, at: datetime) -> SyncRun:
-    run = run.cancelled(at)
-    await _end(work, run, link)
-    return run
+async def _pulled(app: App, cmd: RunSync, claim: _Claim, provider: Provider) -> SyncRun | None:
+    """Pull to the end, in as many parts as it takes to renew the credentials between two pages.
+
+    Refused with credentials that were not renewed on that account before, they are renewed once
+    and the pull goes on after its last page. The run, where it was cancelled meanwhile.
+    """
+    if is_due(provider, claim.credentials, app.now()):
+        await _renew(app, cmd, claim)
+    was_refused = False
+    while True:
+        try:
+            async with aclosing(_pages(provider, _request(app, claim))) as pages:
+                async for page in pages:
+                    await _store(app, cmd, claim, page)
+                    if claim.run.status is SyncStatus.CANCELLED:
+                        return claim.run
+                    if cmd.stopping():
+                        raise Interrupted
+                    if _has_come(provider, claim.credentials, app.now()):
+                        break
+                else:
+                    return None
+        except CredentialsRejected as refusal:
+            if was_refused or refusal.withdrawn or not isinstance(provider, Renewing):
+                raise
+            was_refused = True
+        await _renew(app, cmd, claim)
 
 
-async def _end(work: Work, run: SyncRun, link: Link) -> None:
-    """The run is over: the link is free, and the file that it read is forgotten."""
-    await work.runs.save(run)
-    await work.links.save(replace(link, lease=None))
-    if run.trigger is SyncTrigger.IMPORT:
-        await work.imports.shred(run.id)
+def _has_come(provider: Provider, known: SealedCredentials | None, at: datetime) -> bool:
+    """Whether their time ran out during the pull."""
+    return known is not None and isinstance(provider, Renewing) and has_come(known.renew_at, at)
 
 
-def _failed(link: Link, run: SyncRun, at: datetime) -> Link:
-    """A file that fails says nothing about the next one."""
-    return link if run.trigger is SyncTrigger.IMPORT else link.failed(at=at)
+async def _renew(app: App, cmd: RunSync, claim: _Claim) -> None:
+    at = app.now()
+    renewal = RenewCredentials(actor=cmd.actor, link_id=claim.link.id, lease=claim.lease, at=at)
+    renewed = await renew_credentials(app, renewal)
+    if has_come(renewed.renew_at, at):  # good for no time at all: then a refusal tells
+        renewed = replace(renewed, renew_at=None)
+    claim.credentials = renewed
 
 
-def _is_over(link: Link, at: datetime) -> bool:
-    """Known by its deadline, without a call that fails."""
-    return link.credentials_expire_at is not None and link.credentials_expire_at <= at
-
-
-def _pull(app: App, claim: _Claim) -> PullRequest:
+def _request(app: App, claim: _Claim) -> PullRequest:
     """Raises Unsealable."""
     run, link, sealed = claim.run, claim.link, claim.credentials
     file = None
@@ -213,6 +202,7 @@ def _pull(app: App, claim: _Claim) -> PullRequest:
         position=None if run.force or run.since else link.cursor,
         account_keys=run.account_keys,
         file=file,
+        file_name=claim.file_name,
         link=str(link.id),
     )
 
@@ -230,13 +220,20 @@ def _since(run: SyncRun, link: Link) -> date | None:
     return (link.last_synced_at - OVERLAP).date()
 
 
-async def _store(app: App, cmd: RunSync, claim: _Claim, page: Page) -> SyncRun:
+def _is_everything(run: SyncRun, link: Link) -> bool:
+    """Whether it asked for all of the past of the accounts that it is of."""
+    from_the_beginning = _since(run, link) is None and (run.force or link.cursor is None)
+    return from_the_beginning and run.until is None and SyncScope.TRANSACTIONS in run.scopes
+
+
+async def _store(app: App, cmd: RunSync, claim: _Claim, page: Page) -> None:
     """One page, its cursor and the lease's renewal, in one transaction."""
     at = app.now()
     async with app.begin(cmd, last=False) as work:
         run, link = await _held(work, cmd, claim)
         if run.cancel_asked:
-            return await _cancelled(work, run, link, at)
+            claim.run = await outcomes.cancel(work, run, link, at)
+            return
         stored = await store_page(app, work, link=link, run=run, page=page, at=at)
         run = run.advanced(
             page,
@@ -245,13 +242,12 @@ async def _store(app: App, cmd: RunSync, claim: _Claim, page: Page) -> SyncRun:
             transactions=stored.transactions,
         )
         await work.runs.save(run)
-        lease = Lease(holder=cmd.worker, until=at + LEASE, fence=claim.fence)
-        await work.links.save(replace(link, lease=lease))
-    return run
+        await work.links.save(extended(link, claim.lease, at))
+    claim.run = run
 
 
 @asynccontextmanager
-async def _renewed(app: App, cmd: RunSync, claim: _Claim) -> AsyncIterator[None]:
+async def _kept(app: App, cmd: RunSync, claim: _Claim) -> AsyncIterator[None]:
     """Meanwhile the lease is renewed, however long the provider takes for a page."""
 
     async def renew() -> None:
@@ -260,9 +256,7 @@ async def _renewed(app: App, cmd: RunSync, claim: _Claim) -> AsyncIterator[None]
             with suppress(Unavailable):
                 async with app.begin(cmd, last=False) as work:
                     run, link = await _held(work, cmd, claim)
-                    until = app.now() + LEASE
-                    lease = Lease(holder=cmd.worker, until=until, fence=claim.fence)
-                    await work.links.save(replace(link, lease=lease))
+                    await work.links.save(extended(link, claim.lease, app.now()))
                     await work.runs.save(run)
 
     renewing = asyncio.create_task(renew())
@@ -281,52 +275,25 @@ async def _let_go(app: App, cmd: RunSync, claim: _Claim) -> None:
             await work.links.save(replace(link, lease=None))
 
 
-async def _finish(app: App, cmd: RunSync, claim: _Claim, position: str | None) -> SyncRun:
+async def _finish(app: App, cmd: RunSync, claim: _Claim) -> SyncRun:
     at = app.now()
     async with app.begin(cmd) as work:
         run, link = await _held(work, cmd, claim)
         if run.cancel_asked:
-            return await _cancelled(work, run, link, at)
-        run = run.finished(at)
-        failed = run.status is SyncStatus.FAILED
+            return await outcomes.cancel(work, run, link, at)
+        everything = _is_everything(run, link)
         again = app.providers[link.provider_slug].info.can_be_pulled
-        link = _failed(link, run, at) if failed else _synced(link, run, at, position, again=again)
-        await _end(work, run, link)
-        work.record(_run_event(_names(run)[2 if failed else 1], run, at))
+        run = await outcomes.finish(work, run, link, at, again=again)
+        await outcomes.read_the_past(work, run, link, everything=everything)
+        await outcomes.read_the_news(work, link, at)
     return run
 
 
-def _synced(link: Link, run: SyncRun, at: datetime, position: str | None, *, again: bool) -> Link:
-    """The link after a run that brought something.
-
-    Where the next pull begins, and when everything was last synced, move only if nothing was left
-    out before that.
-    """
-    if not _is_whole(run):
-        return replace(
-            link.synced(at=at, cursor=link.cursor, again=again),
-            last_synced_at=link.last_synced_at,
-            next_sync_at=link.next_sync_at,
-        )
-    if run.status is SyncStatus.PARTIAL:
-        partly = link.synced(at=at, cursor=link.cursor, again=again)
-        return replace(partly, last_synced_at=link.last_synced_at)
-    return link.synced(at=at, cursor=position, again=again)
-
-
-async def _fail(app: App, cmd: RunSync, claim: _Claim, error: RunError, *, lapsed: bool) -> SyncRun:
+async def _fail(app: App, cmd: RunSync, claim: _Claim, refusal: DomainError | SyncError) -> SyncRun:
     at = app.now()
     async with app.begin(cmd) as work:
         run, link = await _held(work, cmd, claim)
-        run = run.failed(at, error)
-        if lapsed:
-            link = link.lapsed()
-            work.record(link_event(EventName.LINK_NEEDS_REAUTHORIZATION, link, at))
-        else:
-            link = _failed(link, run, at)
-        await _end(work, run, link)
-        work.record(_run_event(_names(run)[2], run, at))
-    return run
+        return await outcomes.fail_run_by(work, run, link, at, refusal)
 
 
 async def _held(work: Work, cmd: RunSync, claim: _Claim) -> tuple[SyncRun, Link]:
@@ -334,27 +301,6 @@ async def _held(work: Work, cmd: RunSync, claim: _Claim) -> tuple[SyncRun, Link]
     await work.users.get(lock=True)
     run = await work.runs.get(cmd.run_id, lock=True)
     link = await work.links.get(run.link_id, lock=True)
-    lease = link.lease
-    if run.status.is_terminal or lease is None:
-        raise LeaseLost
-    if lease.holder != cmd.worker or lease.fence != claim.fence:
+    if run.status.is_terminal or not is_held(link, claim.lease):
         raise LeaseLost
     return run, link
-
-
-def _is_whole(run: SyncRun) -> bool:
-    """Whether the next pull may begin where this one ended."""
-    scopes = frozenset(SyncScope)
-    asked_for_all = run.since is None and run.until is None and run.account_keys is None
-    return run.scopes == scopes and asked_for_all
-
-
-def _names(run: SyncRun) -> tuple[EventName, EventName, EventName]:
-    if run.trigger is SyncTrigger.IMPORT:
-        return EventName.IMPORT_STARTED, EventName.IMPORT_COMPLETED, EventName.IMPORT_FAILED
-    return EventName.SYNC_STARTED, EventName.SYNC_COMPLETED, EventName.SYNC_FAILED
-
-
-def _run_event(name: EventName, run: SyncRun, at: datetime) -> Event:
-    facts = {"run": str(run.id), "link": str(run.link_id), "status": run.status.value}
-    return Event(name=name, user_id=run.user_id, at=at, facts=facts)

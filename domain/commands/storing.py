@@ -117,7 +117,8 @@ class Storing:
         keys = {row.account_key for row in rows}
         keys |= {row.account_key for row in page.unreadable if row.account_key is not None}
         keys |= {key for key, _ in (*page.removed, *(page.all_keys or ()))}
-        return {self.kept_key(key) for key in (*keys, *page.holdings_complete, *page.stated_at)}
+        keys |= {*page.holdings_complete, *page.stated_at, *page.pending}
+        return {self.kept_key(key) for key in keys}
 
     def kept_key(self, key: str) -> str:
         """What is kept of a page's key: itself, or of a file its hash."""

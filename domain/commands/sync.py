@@ -12,7 +12,7 @@ from domain.commands.sessions import note_provider
 from domain.commands.storing import Stored
 from domain.errors import Conflict, ErrorCode, InvalidInput, RateLimited
 from domain.handling import command
-from domain.identity import Actor, Permission, new_id
+from domain.identity import Actor, Permission, Role, UserId, new_id
 from domain.links import Link, LinkId, LinkStatus
 from domain.ports import App
 from domain.storage.work import Work
@@ -27,6 +27,11 @@ from domain.sync import (
 )
 
 JOB = "sync"
+
+
+def job_of(provider_slug: str) -> str:
+    """The jobs of each provider have a name of their own, so that a worker can bound them apart."""
+    return f"{JOB}.{provider_slug}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -191,14 +196,27 @@ async def queue_run(
         queued_at=at,
         scopes=scopes,
     )
-    return await enqueue(work, run)
+    return await enqueue(work, run, link)
 
 
-async def enqueue(work: Work, run: SyncRun) -> SyncRun:
+async def enqueue(work: Work, run: SyncRun, link: Link) -> SyncRun:
     await work.runs.add(run)
-    payload = {"user": str(run.user_id), "run": str(run.id)}
-    work.later(JOB, key=f"run:{run.id}", payload=payload)
+    _later(work, run, link)
     return run
+
+
+async def take_up(app: App, user_id: UserId, run_id: RunId) -> None:
+    """Another job for a run that has none, where it is not over. Nothing changes by that, so the
+    audit log has no entry. Raises NotFound."""
+    async with app.store.begin(Actor(user_id=user_id, role=Role.USER), None) as work:
+        run = await work.runs.get(run_id)
+        if not run.status.is_terminal:
+            _later(work, run, await work.links.get(run.link_id))
+
+
+def _later(work: Work, run: SyncRun, link: Link) -> None:
+    payload = {"user": str(run.user_id), "run": str(run.id)}
+    work.later(job_of(link.provider_slug), key=f"run:{run.id}", payload=payload)
 
 
 def _replayed(run: SyncRun, kind: SyncScope, stored: Stored) -> SyncRun:
@@ -234,6 +252,7 @@ async def _queue(work: Work, link: Link, cmd: RequestSync, keys: frozenset[str] 
             force=cmd.force,
             account_keys=keys,
         ),
+        link,
     )
 
 

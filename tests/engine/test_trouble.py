@@ -64,7 +64,9 @@ async def test_failures_back_off_and_the_fifth_in_a_row_fails_the_link_until_one
         if failures < 5:
             engine.clock.turn(hours=1)
             await engine.sync(link)
-    assert waits == [timedelta(minutes=15 * 2**n) for n in range(5)]
+    for number, wait in enumerate(waits):  # half of it by chance
+        whole = timedelta(minutes=15 * 2**number)
+        assert whole / 2 <= wait <= whole
 
     scripted.script = [accounts(checking())]
     await engine.sync(link)
