@@ -1,0 +1,170 @@
+"""SimpleFIN through the engine: a real server on a socket, a real database, from token to rows."""
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from adapters.providers.configuration import Configuration
+from adapters.providers.kit import Timing
+from adapters.providers.simplefin import SimpleFin
+from domain.errors import Conflict
+from domain.sync import SyncStatus
+from tests.engine.world import DATA, MORNING, Engine, running_engine
+from tests.providers.fakes import outside
+from tests.providers.simulators.simplefin import Held, SimpleFinServer, household
+from tests.servers import Database
+
+
+@dataclass
+class World:
+    engine: Engine
+    sim: SimpleFinServer
+
+    @property
+    def checking(self) -> Held:
+        return self.sim.held[0]
+
+    async def linked(self, code: str = "demo") -> SyncStatus:
+        token = self.sim.setup_token(code)
+        _, run = await self.engine.linked(provider="simplefin", setup_token=token)
+        return run.status
+
+    async def next_day(self) -> SyncStatus:
+        self.engine.clock.turn(days=1)
+        for held in self.sim.held:
+            held.at += timedelta(days=1)
+        [asked] = await self.engine.request()
+        return (await self.engine.run(asked.id)).status
+
+    async def coffee(self) -> list[tuple[str, str, bool]]:
+        rows = await self.engine.rows("transactions", "amount = -4.50", order="date, id")
+        return [(str(r["id"]), r["status"], r["removed_at"] is None) for r in rows]
+
+
+@pytest.fixture
+async def world(database: Database, tmp_path: Path) -> AsyncIterator[World]:
+    async with SimpleFinServer(held=household(MORNING)) as sim:
+        reached = outside(None, sim.host)
+        provider = SimpleFin(reached, Configuration(simplefin_hosts=(sim.host,)))
+        async with running_engine(database, tmp_path, provider) as engine:
+            sim.now = engine.clock
+            provider._outside = replace(reached, timing=Timing(now=engine.clock))
+            yield World(engine, sim)
+            await provider._outside.aclose()
+
+
+async def test_a_setup_token_becomes_a_link_with_everything_and_no_secret_in_sight(
+    world: World,
+) -> None:
+    engine = world.engine
+    assert await world.linked("s3cret") is SyncStatus.SUCCEEDED
+    assert await engine.count("accounts") == 5
+    assert await engine.count("transactions") == 9
+    assert await engine.count("holdings") == 2
+    owed = await engine.spy.fetchval("SELECT sum(balance) FROM accounts WHERE balance < 0")
+    assert str(owed) == "-240532.69"
+    for table in await engine.every_table():
+        rows = await engine.spy.fetch(f"SELECT t::text AS row FROM {table} t")
+        assert not [row for row in rows if "pass:s3cret" in row["row"] or "user-s3" in row["row"]]
+    assert not world.sim.complaints
+
+
+async def test_the_same_again_writes_nothing_and_asks_once(world: World) -> None:
+    await world.linked()
+    before, asked = await world.engine.written(*DATA), len(world.sim.requests)
+    world.engine.clock.turn(minutes=6)
+    [run] = await world.engine.request()
+    assert (await world.engine.run(run.id)).status is SyncStatus.SUCCEEDED
+    assert await world.engine.written(*DATA) == before
+    assert len(world.sim.requests) == asked + 1
+
+
+async def test_the_same_access_twice_is_refused_and_another_token_doubles_nothing(
+    world: World,
+) -> None:
+    await world.linked()
+    with pytest.raises(Conflict) as refused:
+        await world.linked()
+    assert refused.value.existing is not None
+
+    assert await world.linked("another") is SyncStatus.SUCCEEDED
+    assert await world.engine.count("accounts") == 5
+    assert await world.engine.count("transactions") == 9
+
+
+@pytest.mark.parametrize("new_id", ["T-hold", "T-posted"])
+async def test_what_was_pending_settles_as_the_same_transaction(world: World, new_id: str) -> None:
+    await world.linked()
+    [(id, status, _)] = await world.coffee()
+    assert status == "PENDING"
+
+    world.sim.settle(world.checking, "T-hold", MORNING.date(), new_id=new_id)
+    assert await world.next_day() is SyncStatus.SUCCEEDED
+    assert await world.coffee() == [(id, "SETTLED", True)]
+
+    before = await world.engine.written("transactions")
+    await world.next_day()
+    assert await world.engine.written("transactions") == before
+
+
+async def test_what_was_pending_and_is_nowhere_is_removed_and_comes_back_when_it_settles(
+    world: World,
+) -> None:
+    await world.linked()
+    [(id, _, _)] = await world.coffee()
+    held = next(e for e in world.checking.entries if e.id == "T-hold")
+    world.checking.entries.remove(held)
+    await world.next_day()
+    assert await world.coffee() == [(id, "PENDING", False)]
+    assert await world.engine.count("transactions", "removed_at IS NOT NULL") == 1
+
+    posted = replace(held, id="T-9", posted=MORNING.date() + timedelta(days=1))
+    world.checking.entries.append(posted)
+    await world.next_day()
+    assert await world.coffee() == [(id, "SETTLED", True)]
+
+
+async def test_a_second_coffee_that_is_still_pending_is_not_taken_for_the_first(
+    world: World,
+) -> None:
+    held = next(e for e in world.checking.entries if e.id == "T-hold")
+    world.checking.entries.append(replace(held, id="T-hold-2"))
+    await world.linked()
+    assert len(await world.coffee()) == 2
+
+    world.sim.settle(world.checking, "T-hold", MORNING.date(), new_id="T-posted")
+    await world.next_day()
+    assert [(status, stands) for _, status, stands in await world.coffee()] == [
+        ("PENDING", True),
+        ("SETTLED", True),
+    ]
+
+
+async def test_a_bank_that_fails_is_partial_and_its_pending_rows_stay(world: World) -> None:
+    await world.linked()
+    world.checking.entries = [e for e in world.checking.entries if e.id != "T-hold"]
+    world.sim.errlist = [{"code": "act.missingdata", "account_id": "ACT-checking", "msg": "Later"}]
+    assert await world.next_day() is SyncStatus.PARTIAL
+    assert [(status, stands) for _, status, stands in await world.coffee()] == [("PENDING", True)]
+
+
+async def test_access_that_was_revoked_there_ends_the_link_and_a_new_token_mends_it(
+    world: World,
+) -> None:
+    await world.linked()
+    world.sim.revoked = True
+    assert await world.next_day() is SyncStatus.FAILED
+    link = await world.engine.one("links")
+    assert link["status"] == "REVOKED"
+
+    world.sim.revoked = False
+    token = world.sim.setup_token("new")
+    await world.engine.connect(provider="simplefin", link_id=link["id"], setup_token=token)
+    [run] = await world.engine.run_waiting()
+    assert run.status is SyncStatus.SUCCEEDED
+    assert (await world.engine.one("links"))["status"] == "ACTIVE"
+    assert await world.engine.count("accounts") == 5
+    assert await world.engine.count("transactions") == 9
