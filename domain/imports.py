@@ -1,7 +1,7 @@
 """Statement files: what one says, normalised, and the record of its import."""
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from decimal import Decimal
@@ -28,7 +28,11 @@ ROWS_A_PAGE = 1_000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Statement:
-    """What a file says. `since` and `until` are the days that it says it covers."""
+    """What a file says. `since` and `until` are the days that it says it covers.
+
+    `source` is in whose words: files of one institution and source name a transaction alike, and
+    what another source says of it is matched by its content. `pending` as on Page.
+    """
 
     institution: str | None
     accounts: Sequence[ReceivedAccount]
@@ -38,6 +42,8 @@ class Statement:
     unreadable: Sequence[Unreadable] = ()
     since: date | None = None
     until: date | None = None
+    source: str = ""
+    pending: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -121,6 +127,8 @@ def pages_of(statement: Statement, *, cursor: str | None = None) -> Iterator[Pag
             cursor=str(number + 1),
             transactions=chunks[number - 2],
             all_keys=all_keys,
+            pending=statement.pending,
+            stated_at=stated_at if statement.pending else {},
         )
 
     for number in range(int(cursor or 0), count):

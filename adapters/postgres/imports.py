@@ -88,6 +88,24 @@ WITH taken AS (
 )
 INSERT INTO import_changes (user_id, run_id, seq, kind, row_id, before, version)
 OVERRIDING SYSTEM VALUE SELECT taken.*, CAST(:version AS bigint) FROM taken""")
+# But for what another import of the same link told too. OFFSET keeps the planner at one look into
+# an index for each row, whatever it thinks of tables that have just been filled.
+UNNAME = """
+WITH mine AS (
+    SELECT row_id FROM import_changes WHERE user_id = :me AND run_id = :run
+    EXCEPT SELECT c.row_id FROM import_changes AS c
+    JOIN sync_runs AS r ON r.user_id = c.user_id AND r.id = c.run_id
+    WHERE c.user_id = :me AND c.run_id <> :run AND r.link_id = :link
+)
+DELETE FROM {names} WHERE ctid = ANY (ARRAY (
+    SELECT named.ctid FROM mine CROSS JOIN LATERAL (
+        SELECT n.ctid FROM {names} AS n
+        WHERE n.user_id = :me AND n.{row} = mine.row_id AND n.link_id = :link OFFSET 0
+    ) AS named))"""
+UNNAMED = (
+    text(UNNAME.format(names="transaction_keys", row="transaction_id")),
+    text(UNNAME.format(names="link_accounts", row="account_id")),
+)
 CONFIRMED: Values = {}  # instead of what was there before
 NOT_KEPT_ONCE: Values = {"cash_balance": None}  # columns of accounts that older images lack
 TABLES = {"account": t.accounts, "holding": t.holdings, "transaction": t.transactions}
@@ -185,6 +203,10 @@ class Imports:
             HAND_OVER_SNAPSHOTS, run=run_id, accounts=list(heirs), heirs=list(heirs.values())
         )
         return {row["row_id"] for row in rows}
+
+    async def unname(self, run_id: RunId, link_id: LinkId) -> None:
+        for names in UNNAMED:
+            await self._db.run(names, run=run_id, link=link_id)
 
     async def restored(self, changes: Sequence[Change]) -> None:
         was = {c.id: c.before.data_version for c in changes if c.before is not None}

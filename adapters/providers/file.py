@@ -16,6 +16,7 @@ _FORMATS = (
     ("ofx", "Open Financial Exchange"),
     ("qfx", "Quicken Web Connect"),
     ("qbo", "QuickBooks Web Connect"),
+    ("csv", "Comma-separated values"),
 )
 
 
@@ -59,7 +60,7 @@ class FileProvider:
         """The pages of `request.file`. Raises UnreadableFile."""
         if request.file is None:
             raise UnreadableFile("there is no file to read")
-        statement = await asyncio.to_thread(self.read, request.file)
+        statement = await asyncio.to_thread(self.read, request.file, request.file_name)
         for page in pages_of(statement, cursor=request.cursor):
             yield page
 

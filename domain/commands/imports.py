@@ -12,13 +12,16 @@ from typing import TypeVar
 from uuid import UUID
 
 from domain.accounts import Account, AccountId
+from domain.commands.balances import tell_balances
 from domain.commands.links import login_key, provider_of
 from domain.commands.pages import store_page
 from domain.commands.running import RunSync, run_sync
 from domain.commands.sessions import note_provider
 from domain.commands.storing import Stored, key_in_files
 from domain.commands.sync import enqueue
+from domain.commands.worth import tell_net_worth
 from domain.errors import Conflict, ErrorCode, InvalidInput, UnreadableFile
+from domain.events import Event, EventName
 from domain.handling import command
 from domain.holdings import Holding, HoldingId
 from domain.identity import Actor, Permission, new_id
@@ -93,7 +96,7 @@ async def import_statement(app: App, cmd: ImportStatement) -> Imported:
     if not provider.info.takes_files:
         raise InvalidInput(f"{provider.info.name} takes no files", field=("input", "provider"))
     said_alias = alias(cmd.alias)
-    statement = await _read(app, cmd.file)
+    statement = await _read(app, cmd.file, cmd.file_name)
     if cmd.dry_run:
         return Imported(preview=await _preview(app, cmd, statement))
     async with app.begin(cmd, last=len(cmd.file) > IN_REQUEST_BYTES_MAX) as work:
@@ -135,13 +138,13 @@ async def undo_import(app: App, cmd: UndoImport) -> SyncRun:
         changes = await work.imports.changes(run.id)
         if run.status is SyncStatus.CANCELLED and not changes:
             raise Conflict("this import was taken back already", field=("runId",))
-        await _take_back(work, run, changes)
+        await _take_back(work, run, changes, cmd.at)
         run = run.cancelled(cmd.at)
         await work.runs.save(run)
     return run
 
 
-async def _read(app: App, file: bytes) -> Statement:
+async def _read(app: App, file: bytes, name: str) -> Statement:
     if len(file) > FILE_BYTES_MAX:
         raise UnreadableFile(
             f"a statement has at most {FILE_BYTES_MAX // 2**20} MiB",
@@ -151,7 +154,7 @@ async def _read(app: App, file: bytes) -> Statement:
     if not file.strip():
         raise UnreadableFile("the file is empty", field=FILE)
     try:
-        return await asyncio.to_thread(app.read_statement, file)
+        return await asyncio.to_thread(app.read_statement, file, name[:NAME_MAX])
     except UnreadableFile as refusal:
         refusal.field = FILE
         raise
@@ -160,10 +163,14 @@ async def _read(app: App, file: bytes) -> Statement:
 async def _free_link(
     app: App, work: Work, cmd: ImportStatement, statement: Statement, said_alias: str | None
 ) -> Link:
-    """The link that this institution's files feed. Raises Conflict while one is being imported."""
+    """The link that this institution's files feed, where they name transactions alike.
+
+    Raises Conflict while one of them is being imported.
+    """
     institution = statement.institution or "Unknown institution"
     name = "".join(c for c in institution.casefold() if c.isalnum())
-    key = login_key(app, cmd.actor.user_id, cmd.provider_slug, name)
+    said = f"{name}|{statement.source}" if statement.source else name
+    key = login_key(app, cmd.actor.user_id, cmd.provider_slug, said)
     link = await work.links.by_login(cmd.provider_slug, key)
     if link is None:
         link = Link(
@@ -198,7 +205,7 @@ async def _queue(app: App, work: Work, cmd: ImportStatement, link: Link) -> Sync
         queued_at=cmd.at,
     )
     if len(cmd.file) > IN_REQUEST_BYTES_MAX:
-        await enqueue(work, run)
+        await enqueue(work, run, link)
     else:
         await work.runs.add(run)
     place = bound_to(Place.FILE, run.user_id, run.id)
@@ -277,8 +284,9 @@ def _counts(pages: Sequence[Stored], account_id: AccountId, scope: SyncScope) ->
 # ── taking back ─────────────────────────────────────────────────────────────
 
 
-async def _take_back(work: Work, run: SyncRun, changes: Sequence[Change]) -> None:
+async def _take_back(work: Work, run: SyncRun, changes: Sequence[Change], at: datetime) -> None:
     kept = await work.imports.hand_over(run.id)  # a later import said the same, or more
+    await work.imports.unname(run.id, run.link_id)
     mine = [c for c in changes if c.id not in kept and not c.confirmed]
 
     async def of(kind: str) -> list[Change]:
@@ -294,6 +302,8 @@ async def _take_back(work: Work, run: SyncRun, changes: Sequence[Change]) -> Non
     await work.holdings.write(_restored(holdings, Holding))
     await work.history.delete_of_run(run.id)
     accounts = await of("account")
+    ids = [AccountId(c.id) for c in accounts]
+    before = await work.accounts.by_id(ids)
     await work.accounts.write(_restored(accounts, Account))
     made_accounts = [AccountId(c.id) for c in accounts if c.before is None]
     emptied = await work.accounts.emptied(made_accounts)
@@ -303,6 +313,21 @@ async def _take_back(work: Work, run: SyncRun, changes: Sequence[Change]) -> Non
     )
     await work.imports.forget(run.id)
     await work.imports.restored([*transactions, *holdings, *accounts])
+    await _tell(work, run, before, await work.accounts.by_id(ids), at)
+
+
+async def _tell(
+    work: Work, run: SyncRun, before: Sequence[Account], after: Sequence[Account], at: datetime
+) -> None:
+    """What the accounts that were taken back are worth now."""
+
+    def record(name: EventName, **facts: str) -> None:
+        work.record(Event(name=name, user_id=run.user_id, at=at, facts=facts))
+
+    left = {a.id for a in after}
+    moved = Merge(updated=[*after], before=[a for a in before if a.id in left])
+    tell_balances(record, moved, ())
+    await tell_net_worth(work, before, after, at, run=str(run.id))
 
 
 async def _untouched(work: Work, kind: str, changes: Sequence[Change]) -> list[Change]:

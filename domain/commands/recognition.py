@@ -12,6 +12,8 @@ from domain.sync import ReceivedAccount
 
 _T = TypeVar("_T")
 
+END_DIGITS_MIN = 3  # of an account's number
+
 
 @dataclass(frozen=True, slots=True)
 class Found:
@@ -72,18 +74,74 @@ async def _alike(
 
     Institution, currency, kind and the end of the number tell which account it is; between pulls
     of one provider that never told a number, its name does. Only where exactly one on either side
-    is alike, and only among accounts that nothing live feeds any more.
+    is alike, and only among accounts that nothing live feeds any more. Of those that another live
+    link to the same provider feeds, number and name have to be the same: it was linked again with
+    another choice of accounts, and would count twice.
     """
-    if not unknown or s.is_file:
+    if not unknown:
         return {}
+    if s.is_file:
+        return await _by_the_end_of_its_number(s, unknown, taken)
+    numberless = {*await s.work.accounts.numberless()}
     left = [a for a in await _left_behind(s) if a.id not in taken]
+    beside = [a for a in await _beside(s) if a.id not in taken and a.id in numberless]
     found: dict[str, Account] = {}
-    for of in (_by_mask, _by_name):
-        ours = _once((of(s, a), a) for a in left if a not in found.values())
+    for candidates, of in (
+        *((left, of) for of in (_by_mask, _by_short_mask, _by_name)),
+        (beside, _by_mask_and_name),
+    ):
+        ours = _once((of(s, a), a) for a in candidates if a not in found.values())
         theirs = _once((of(s, r), r) for r in unknown if r.key not in found)
         for likeness in ours.keys() & theirs.keys():
-            found[theirs[likeness].key] = ours[likeness]
+            account, received = ours[likeness], theirs[likeness]
+            if received.number is None or account.id in numberless:  # two numbers are two accounts
+                found[received.key] = account
     return found
+
+
+async def _by_the_end_of_its_number(
+    s: Storing, unknown: Sequence[ReceivedAccount], taken: set[AccountId | str]
+) -> Mapping[str, Account]:
+    """What a file tells only the last digits of, and what only such files, or links that tell no
+    more, have told of until now.
+
+    Institution, currency, group and these digits tell which account it is, where exactly one is
+    alike; what kind of deposit it is such a file does not know.
+    """
+    ends = {r.key: r.mask or mask_of(r.number or "") for r in unknown}
+    if not any(ends.values()):
+        return {}
+    numberless = {*await s.work.accounts.numberless()}
+    every: dict[object, list[Account]] = defaultdict(list)
+    for account in await s.work.accounts.all():
+        if account.id not in taken and not account.is_manual:
+            every[_short(account, account.mask)].append(account)
+    found: dict[str, Account] = {}
+    given: set[AccountId] = set()
+    for received in unknown:
+        end = ends[received.key]
+        alike = [
+            account
+            for account in every[_short(received, end)]
+            if (received.number is None or account.id in numberless)
+            and _is_one_end(account.mask, end)
+        ]
+        if len(alike) == 1 and alike[0].id not in given:
+            found[received.key] = alike[0]
+            given.add(alike[0].id)
+    return found
+
+
+def _short(one: Account | ReceivedAccount, end: str | None) -> object:
+    """What those are alike in whose numbers may end alike."""
+    return (*_group(one), (end or "")[-END_DIGITS_MIN:])
+
+
+def _is_one_end(one: str | None, other: str | None) -> bool:
+    """Whether both are how one number ends; some tell three digits, some four."""
+    if one is None or other is None or min(len(one), len(other)) < END_DIGITS_MIN:
+        return False
+    return one.endswith(other) or other.endswith(one)
 
 
 async def _left_behind(s: Storing) -> list[Account]:
@@ -96,6 +154,18 @@ async def _left_behind(s: Storing) -> list[Account]:
         account
         for account in await s.work.accounts.all()
         if account.id not in named and not account.is_manual and not live & {*account.link_ids}
+    ]
+
+
+async def _beside(s: Storing) -> list[Account]:
+    """What other live links to the same provider feed."""
+    live = await s.live_links() - {s.link.id}
+    return [
+        account
+        for account in await s.work.accounts.all()
+        if account.provider_slug == s.link.provider_slug
+        and s.link.id not in account.link_ids
+        and live & {*account.link_ids}
     ]
 
 
@@ -113,6 +183,19 @@ def _by_mask(s: Storing, one: Account | ReceivedAccount) -> object | None:
     return None if mask is None else (*_kind(one), mask)
 
 
+def _by_mask_and_name(s: Storing, one: Account | ReceivedAccount) -> object | None:
+    has_number = isinstance(one, ReceivedAccount) and one.number is not None
+    return None if one.mask is None or has_number else (*_kind(one), one.mask, one.name.casefold())
+
+
+def _by_short_mask(s: Storing, one: Account | ReceivedAccount) -> object | None:
+    """For an account of which a file told three digits."""
+    mask = one.mask or (mask_of(one.number or "") if isinstance(one, ReceivedAccount) else None)
+    if mask is None or (isinstance(one, Account) and len(mask) != END_DIGITS_MIN):
+        return None
+    return (*_group(one), mask[-END_DIGITS_MIN:])
+
+
 def _by_name(s: Storing, one: Account | ReceivedAccount) -> object | None:
     """Where a mask is told it has to be the same, and so has been looked for."""
     slug = one.provider_slug if isinstance(one, Account) else s.link.provider_slug
@@ -123,6 +206,10 @@ def _by_name(s: Storing, one: Account | ReceivedAccount) -> object | None:
 
 def _kind(one: Account | ReceivedAccount) -> tuple[str, str, str]:
     return _folded(one.institution), _kind_of(one.type), one.currency
+
+
+def _group(one: Account | ReceivedAccount) -> tuple[str, AccountGroup, str]:
+    return _folded(one.institution), one.type.group, one.currency
 
 
 def _kind_of(type: AccountType) -> str:

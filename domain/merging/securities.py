@@ -6,7 +6,7 @@ from typing import TypeAlias
 
 from domain.identity import new_id
 from domain.merging.merge import Merge
-from domain.securities import Security, SecurityId, SecurityTerms
+from domain.securities import AssetType, Security, SecurityId, SecurityTerms
 
 SecurityOf: TypeAlias = Mapping[SecurityTerms, Security]
 
@@ -64,8 +64,10 @@ def _learn(stored: Security | None, terms: SecurityTerms) -> Security:
             option=terms.option,
             key=terms.key,
         )
+    is_vague = stored.asset_type is AssetType.OTHER  # as of those that tell no more than a name
     return replace(
         stored,
+        asset_type=terms.asset_type if is_vague else stored.asset_type,
         symbol=stored.symbol or terms.symbol,
         isin=stored.isin or terms.isin,
         cusip=stored.cusip or terms.cusip,

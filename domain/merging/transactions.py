@@ -9,6 +9,7 @@ from decimal import Decimal
 from domain.accounts import AccountId
 from domain.identity import new_id
 from domain.merging.merge import Merge
+from domain.merging.pending import Settling
 from domain.merging.securities import SecurityOf
 from domain.sync import ReceivedTransaction
 from domain.transactions import Transaction, TransactionId, TransactionStatus, folded
@@ -25,7 +26,10 @@ class StoredTransactions:
     what the link named on these days by ids that this file does not have: the bank may have
     renumbered them, or the file begins after them. `shared` are those of all three
     that other links name too, and `foreign` those of them that another link tells: this one only
-    adds what was not known of them.
+    adds what was not known of them. `replaced` are those keys of `by_key` whose pending row has
+    settled under another one. `lapsed` are what was pending here and is not any more. `outdated`
+    are accounts of which a newer file than this one told: what is removed there stays so, though
+    this one says that it is pending.
     """
 
     by_key: Mapping[tuple[AccountId, str], Transaction]
@@ -33,13 +37,20 @@ class StoredTransactions:
     unnamed: Sequence[Transaction] = ()
     shared: Collection[TransactionId] = ()
     foreign: Collection[TransactionId] = ()
+    replaced: Collection[tuple[AccountId, str]] = ()
+    lapsed: Sequence[Transaction] = ()
+    outdated: Collection[AccountId] = ()
 
 
 @dataclass(slots=True)
 class TransactionMerge(Merge[Transaction]):
-    """`named` are the keys that are new, with the transaction that each names from now on."""
+    """`named` are the keys that are new, or mean something else from now on, with the transaction
+    that each names; `replaced` those of them whose pending row has settled under another key: that
+    they are gone at the provider says nothing of what settled.
+    """
 
     named: dict[tuple[AccountId, str], TransactionId] = field(default_factory=dict)
+    replaced: set[tuple[AccountId, str]] = field(default_factory=set)
 
 
 def merge_transactions(
@@ -66,25 +77,54 @@ def merge_transactions(
     for account_id, key in _settled_here(latest):
         del latest[account_id, key]
         merge.unchanged += 1
+    named = {t.id for key in latest if (t := stored.by_key.get(key)) is not None}
+    settling = Settling([t for t in stored.lapsed if t.id not in named])
+    settled: set[TransactionId] = set()
     for (account_id, key), row in latest.items():
         keys = [(account_id, k) for k in (key, row.replaces) if k is not None]
         before = next((t for k in keys if (t := stored.by_key.get(k))), None)
+        if before is not None and row.status is TransactionStatus.SETTLED:
+            if before.id in settled:
+                before = None  # one of the two was taken for the other while it was not told
+            else:
+                settled.add(before.id)
+        is_apart = before is None
         now = _transaction(before, row, account_id, securities, at)
-        if before is None and (before := alike.take(now)) is not None:
+        if before is None and (before := alike.take(now) or settling.take(now)) is not None:
             now = _transaction(before, row, account_id, securities, at)
         if before is not None and before.id in stored.foreign:
             now = _also(before, now)
         elif before is not None and before.id in stored.shared:
             now = _filled(now, before)
-        if before is not None and _is_late(before, row):
+        if before is not None and _is_late(before, row, account_id in stored.outdated):
             now = before
-        for one in keys:
-            if one not in stored.by_key:
-                merge.named[one] = now.id
+        _name(merge, stored, keys, now, is_apart=is_apart)
         if before is not None and now != before:
             now = replace(now, updated_at=at)
         merge.meet(before, now)
     return merge
+
+
+def _name(
+    merge: TransactionMerge,
+    stored: StoredTransactions,
+    keys: Sequence[tuple[AccountId, str]],
+    now: Transaction,
+    *,
+    is_apart: bool,
+) -> None:
+    """By its own key, and by the one of the pending row that it settles."""
+    for one in keys:
+        known, is_replaced = stored.by_key.get(one), one != keys[0]
+        if known is not None and known.id != now.id and not (is_apart and one == keys[0]):
+            continue
+        was_replaced = one in stored.replaced
+        if was_replaced and now.status is TransactionStatus.SETTLED:
+            continue  # told once more, late
+        if known is None or known.id != now.id or is_replaced != was_replaced:
+            merge.named[one] = now.id
+            if is_replaced:
+                merge.replaced.add(one)
 
 
 class _Alike:
@@ -119,10 +159,24 @@ def _settled_here(
     return {(id, key) for id, key in page if (id, key) in replaced}
 
 
-def _is_late(before: Transaction, row: ReceivedTransaction) -> bool:
-    """A pending row that is told again though it has settled meanwhile."""
-    settled = before.status is TransactionStatus.SETTLED and before.removed_at is None
-    return settled and row.status is TransactionStatus.PENDING
+def _is_late(before: Transaction, row: ReceivedTransaction, is_outdated: bool) -> bool:
+    """A pending row that is told again though it has settled meanwhile, or was given up."""
+    if row.status is not TransactionStatus.PENDING:
+        return False
+    if before.removed_at is not None:
+        return is_outdated
+    return before.status is TransactionStatus.SETTLED
+
+
+def gone_now(
+    stored: StoredTransactions, merge: TransactionMerge, keys: Iterable[tuple[AccountId, str]]
+) -> list[Transaction]:
+    """Which transactions the keys that are gone at the provider mean: none that the same page told,
+    that another link tells, or that has settled under another key since."""
+    told = {t.id for t in (*merge.written, *merge.confirmed)} | {*stored.foreign}
+    replaced = {*stored.replaced} - merge.named.keys() | merge.replaced
+    meant = (stored.by_key.get(key) for key in keys if key not in replaced)
+    return [t for t in meant if t is not None and t.id not in told]
 
 
 def remove_transactions(stored: Iterable[Transaction], at: datetime) -> Merge[Transaction]:

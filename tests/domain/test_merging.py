@@ -325,7 +325,8 @@ def test_a_pending_row_that_settles_keeps_our_id_and_the_owners_notes() -> None:
     [now] = merge.updated
     assert now.id == first.created[0].id
     assert (now.status, now.amount) == (TransactionStatus.SETTLED, money("-5.40"))
-    assert merge.named == {(ACCOUNT, "s1"): now.id}
+    assert merge.named == {(ACCOUNT, "s1"): now.id, (ACCOUNT, "p1"): now.id}
+    assert merge.replaced == {(ACCOUNT, "p1")}
     assert merge.created == []
 
 

@@ -44,7 +44,6 @@ async def mended(engine: Engine, link: Link, login: str) -> SyncRun:
         alias=None,
         credentials=Secrets({"login": login}),
         nothing=None,
-        oauth=False,
         at=engine.clock(),
     )
     await connect_provider(engine.app, cmd)
@@ -140,10 +139,33 @@ async def test_what_another_live_link_feeds_is_not_taken_from_it(
 ) -> None:
     told(scripted, checking(number=None, mask="6789"), rows=())
     first, _ = await engine.linked(provider="scripted", login="ann")
-    told(scripted, checking(number=None, mask="6789"), suffix="-other", rows=())
+    told(scripted, checking(number=None, mask="6789", name="Bob's"), suffix="-other", rows=())
     await engine.linked(provider="scripted", login="bob")
     assert await engine.count("accounts") == 2
     assert await engine.count("accounts", "link_id = $1", first.id) == 1
+
+
+async def test_an_institution_linked_beside_itself_with_fewer_accounts_counts_none_twice(
+    engine: Engine, scripted: Scripted
+) -> None:
+    both = (
+        checking(number=None, mask="6789"),
+        checking(key="a2", number=None, mask="1111", type=AccountType.SAVINGS),
+    )
+    told(scripted, *both)
+    first, _ = await engine.linked(provider="scripted", login="ann")
+    before = await known(engine)
+    told(scripted, both[0], suffix="-new")
+
+    second, run = await engine.linked(provider="scripted", login="ann with one")
+
+    assert (run.accounts.created, run.transactions.created) == (0, 0)
+    assert await known(engine) == before
+    quiet = await engine.written(*DATA)
+    await engine.sync(second)
+    assert await engine.written(*DATA) == quiet
+    assert await engine.count("accounts", "is_active") == 2
+    assert first.id != second.id
 
 
 async def test_a_list_that_could_not_be_read_whole_says_of_none_that_it_is_gone(
@@ -156,3 +178,24 @@ async def test_a_list_that_could_not_be_read_whole_says_of_none_that_it_is_gone(
     run = await engine.sync(link)
     assert run.accounts.created == 1
     assert await engine.count("accounts", "is_active") == 2
+
+
+async def test_two_numbers_are_two_accounts_though_they_end_alike(
+    engine: Engine, scripted: Scripted
+) -> None:
+    told(scripted, checking(number="111-6789"), rows=())
+    first, _ = await engine.linked(provider="scripted", login="ann")
+    await left(engine, first.id)
+    told(scripted, checking(number="222-6789"), suffix="-new", rows=())
+    _, run = await engine.linked(provider="scripted", login="bob")
+    assert run.accounts.created == 1
+
+
+async def test_two_numbers_of_two_live_links_are_two_accounts(
+    engine: Engine, scripted: Scripted
+) -> None:
+    told(scripted, checking(number="111-6789"), rows=())
+    await engine.linked(provider="scripted", login="ann")
+    told(scripted, checking(number="222-6789"), suffix="-new", rows=())
+    _, run = await engine.linked(provider="scripted", login="bob")
+    assert run.accounts.created == 1
