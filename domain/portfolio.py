@@ -7,7 +7,10 @@ from datetime import date, datetime
 from decimal import Decimal
 
 from domain.accounts import Account, AccountGroup, AccountId
-from domain.money import Currency, Money, total, zero
+from domain.money import EXACT, Currency, Money, total
+from domain.rates import NO_RATES, ONE, ExchangeRate, Rates
+
+ZERO = Decimal(0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,22 +28,12 @@ class ProviderTotal:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ExchangeRate:
-    """`rate` is units of `to` for one unit of `source_currency`."""
-
-    source_currency: Currency
-    to: Currency
-    rate: Decimal
-    date: date
-    source: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class NetWorth:
     """total = assets + liabilities; liabilities are negative or zero.
 
     `unconverted` are the balances, by currency, for which no exchange rate is known: they are in
-    no other figure but `by_currency`, which is each currency's own sum.
+    no other figure but `by_currency`, which is each currency's own sum. `rates` are those by which
+    the others were converted.
     """
 
     total: Money
@@ -56,13 +49,14 @@ class NetWorth:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NetWorthPoint:
-    """What everything was worth at the end of the day `at`."""
+    """What everything was worth at the end of the day `at`, by the rates of that day."""
 
     at: date
     total: Money
     assets: Money
     liabilities: Money
     by_group: Sequence[GroupTotal]
+    unconverted: Sequence[Money] = ()
 
 
 def counted(accounts: Iterable[Account]) -> list[Account]:
@@ -70,34 +64,39 @@ def counted(accounts: Iterable[Account]) -> list[Account]:
     return [a for a in accounts if a.is_active and a.included_in_net_worth]
 
 
-def net_worth(accounts: Iterable[Account], *, into: Currency, at: datetime) -> NetWorth:
-    """Split by the sign of each balance; rounded once, half-even, to minor units, at the end."""
+def net_worth(
+    accounts: Iterable[Account],
+    *,
+    into: Currency,
+    at: datetime,
+    rates: Rates = NO_RATES,
+    day: date | None = None,
+) -> NetWorth:
+    """Split by the sign of each balance; each figure is rounded once, half-even, to minor units.
+
+    Other currencies are converted at the rates of `day`, which is that of `at` by default.
+    """
     counting = counted(accounts)
-    inside = [a for a in counting if a.currency == into]
-    assets, liabilities = _split([a.balance for a in inside], into)
-    providers: dict[str, list[Account]] = defaultdict(list)
+    used = _used(counting, into, rates, at.date() if day is None else day)
+    factors = {into: ONE} | {rate.source_currency: rate.rate for rate in used}
+    known = [
+        (a, _times(a.balance, factors[a.currency], into)) for a in counting if a.currency in factors
+    ]
+    whole, assets, liabilities = _split((v.amount for _, v in known), into)
     currencies: dict[Currency, list[Money]] = defaultdict(list)
     for account in counting:
         currencies[account.currency].append(account.balance)
-    for account in inside:
-        providers[account.provider_slug].append(account)
     sums = {c: total(amounts, c).rounded() for c, amounts in sorted(currencies.items())}
     return NetWorth(
-        total=assets + liabilities,
+        total=whole,
         assets=assets,
         liabilities=liabilities,
         as_of=at,
-        by_group=_by_group([(a, a.balance) for a in inside], into),
-        by_provider=[
-            ProviderTotal(
-                provider_slug=slug,
-                total=total((a.balance for a in of), into).rounded(),
-                account_count=len(of),
-            )
-            for slug, of in sorted(providers.items())
-        ],
+        by_group=_by_group(known, into),
+        by_provider=_by_provider(known, into),
         by_currency=list(sums.values()),
-        unconverted=[amount for c, amount in sums.items() if c != into],
+        unconverted=[amount for c, amount in sums.items() if c not in factors],
+        rates=used,
     )
 
 
@@ -107,46 +106,89 @@ def net_worth_points(
     values: Mapping[AccountId, Sequence[Money | None]],
     *,
     into: Currency,
+    factors: Mapping[Currency, Sequence[Decimal | None]] | None = None,
 ) -> list[NetWorthPoint]:
-    """A point a day from the first day on which anything was known.
+    """A point a day from the first day on which the value of anything was known.
 
-    `values[account]` is aligned with `days`; one in another currency, which the account had once,
-    is unknown. An account that does not count today counts on no day, so that the last point is
-    today's net worth.
+    `values[account]` is aligned with `days`, and so are the factors by which those of other
+    currencies are converted; one of a day without a factor is in `unconverted` of that day. An
+    account that does not count today counts on no day, so that the last point is today's net
+    worth.
     """
-    counting = [a for a in counted(accounts) if a.currency == into]
+    counting = counted(accounts)
     points: list[NetWorthPoint] = []
     for index, day in enumerate(days):
-        told = ((a, values[a.id][index]) for a in counting)
-        known = [(a, v) for a, v in told if v is not None and v.currency == into]
+        told = [(a, v) for a in counting if (v := values[a.id][index]) is not None]
+        factor = {c: found for c, of in (factors or {}).items() if (found := of[index]) is not None}
+        factor[into] = ONE
+        known = [(a, _times(v, factor[v.currency], into)) for a, v in told if v.currency in factor]
         if not known and not points:
             continue
-        assets, liabilities = _split([v for _, v in known], into)
+        whole, assets, liabilities = _split((v.amount for _, v in known), into)
         points.append(
             NetWorthPoint(
                 at=day,
-                total=assets + liabilities,
+                total=whole,
                 assets=assets,
                 liabilities=liabilities,
                 by_group=_by_group(known, into),
+                unconverted=_by_currency(v for _, v in told if v.currency not in factor),
             )
         )
     return points
 
 
-def _split(balances: Sequence[Money], into: Currency) -> tuple[Money, Money]:
-    assets = total((b for b in balances if b.amount > 0), into).rounded()
-    return assets, total((b for b in balances if b.amount < 0), into).rounded()
+def _used(
+    counting: Sequence[Account], into: Currency, rates: Rates, day: date
+) -> list[ExchangeRate]:
+    foreign = sorted({a.currency for a in counting} - {into})
+    found = (rates.rate(currency, into, day) for currency in foreign)
+    return [rate for rate in found if rate is not None]
+
+
+def _times(value: Money, factor: Decimal, into: Currency) -> Money:
+    return value if factor is ONE else Money(EXACT.multiply(value.amount, factor), into)
+
+
+def _split(amounts: Iterable[Decimal], into: Currency) -> tuple[Money, Money, Money]:
+    """All, what is owned and what is owed. The first two are rounded, and the third is what makes
+    their sum true: at most a minor unit away from its own rounding, and never positive."""
+    owned = owed = Decimal(0)
+    for amount in amounts:
+        if amount > 0:
+            owned = EXACT.add(owned, amount)
+        else:
+            owed = EXACT.add(owed, amount)
+    whole, assets = Money(EXACT.add(owned, owed), into).rounded(), Money(owned, into).rounded()
+    return whole, assets, whole - assets
 
 
 def _by_group(known: Iterable[tuple[Account, Money]], into: Currency) -> list[GroupTotal]:
-    sums: dict[AccountGroup, Money] = {}
+    sums: dict[AccountGroup, Decimal] = {}
     counts: dict[AccountGroup, int] = defaultdict(int)
     for account, value in known:
-        sums[account.group] = sums.get(account.group, zero(into)) + value
-        counts[account.group] += 1
+        group = account.group
+        sums[group] = EXACT.add(sums.get(group, ZERO), value.amount)
+        counts[group] += 1
     return [
-        GroupTotal(group=g, total=sums[g].rounded(), account_count=counts[g])
+        GroupTotal(group=g, total=Money(sums[g], into).rounded(), account_count=counts[g])
         for g in AccountGroup
         if g in sums
     ]
+
+
+def _by_provider(known: Iterable[tuple[Account, Money]], into: Currency) -> list[ProviderTotal]:
+    found: dict[str, list[Money]] = defaultdict(list)
+    for account, value in known:
+        found[account.provider_slug].append(value)
+    return [
+        ProviderTotal(provider_slug=slug, total=total(of, into).rounded(), account_count=len(of))
+        for slug, of in sorted(found.items())
+    ]
+
+
+def _by_currency(values: Iterable[Money]) -> list[Money]:
+    found: dict[Currency, list[Money]] = defaultdict(list)
+    for value in values:
+        found[value.currency].append(value)
+    return [total(of, c).rounded() for c, of in sorted(found.items())]

@@ -36,15 +36,21 @@ class ProviderTotal:
 class ExchangeRate:
     source_currency: Currency = described("What was converted.", name="from")
     to: Currency
-    rate: Decimal = described("Units of `to` for one unit of `from`.")
-    date: Day = described("The day that the rate is of.")
-    source: str = described("Who published it.")
+    rate: Decimal = described(
+        "Units of `to` for one unit of `from`; through the euro, rounded once, half to even, to 20 "
+        "digits."
+    )
+    date: Day = described(
+        "The day that the rate is of: the last one of at most seven days on which it was "
+        "published, or where no newer rates are loaded, the last of all."
+    )
+    source: str = described("Who published it: ECB is the European Central Bank.")
 
 
 @strawberry.type(
     description="What everything is worth: total = assets + liabilities. Inactive accounts, "
-    "accounts excluded by their owner and what cannot be converted are left out. Rounded once, "
-    "half to even, to minor units."
+    "accounts excluded by their owner and what cannot be converted are left out. Other currencies "
+    "are converted at the latest rate. Rounded once, half to even, to minor units."
 )
 class NetWorth:
     total: Money
@@ -61,13 +67,18 @@ class NetWorth:
     rates: list[ExchangeRate] = described("The rates that were used.")
 
 
-@strawberry.type(description="What everything was worth at the end of an interval.")
+@strawberry.type(
+    description="What everything was worth at the end of an interval, at the rates of that day."
+)
 class NetWorthPoint:
     at: date = described("The interval's last day, in your time zone.")
     total: Money
     assets: Money
     liabilities: Money = described("Negative or zero.")
     by_group: list[GroupTotal]
+    unconverted: list[Money] = described(
+        "Balances of that day, by currency, for which it has no exchange rate; in no other figure."
+    )
 
 
 @strawberry.type

@@ -17,6 +17,7 @@ from domain.accounts import (
     stated_balance,
 )
 from domain.commands.balances import tell_balances
+from domain.commands.worth import tell_net_worth
 from domain.errors import Conflict, ErrorCode, InvalidInput
 from domain.events import Event, EventName
 from domain.handling import command
@@ -124,8 +125,7 @@ async def delete_manual_account(app: App, cmd: DeleteManualAccount) -> AccountId
         await work.users.get(lock=True)
         account = await _manual(work, cmd.account_id, field=("accountId",))
         await work.accounts.delete([account.id])
-        if account.included_in_net_worth:
-            work.record(_net_worth_changed(cmd, account.id))
+        await tell_net_worth(work, [account], [], cmd.at, account=str(account.id))
     return account.id
 
 
@@ -159,9 +159,7 @@ async def update_account(app: App, cmd: UpdateAccount) -> Account:
         merge: Merge[Account] = Merge()
         merge.meet(account, changed)
         await work.accounts.write(merge)
-        counts = changed.included_in_net_worth != account.included_in_net_worth
-        if counts and account.is_active:
-            work.record(_net_worth_changed(cmd, account.id))
+        await tell_net_worth(work, [account], [changed], cmd.at, account=str(account.id))
     return changed
 
 
@@ -182,19 +180,14 @@ async def _save(
     merge: Merge[Account] = Merge()
     merge.meet(before, now)
     await work.accounts.write(merge)
-    tell_balances(partial(_record, work, cmd), merge, {now.id}, account=str(now.id))
+    tell_balances(partial(_record, work, cmd), merge, {now.id})
+    await tell_net_worth(work, merge.before, merge.written, cmd.at, account=str(now.id))
 
 
 def _record(
     work: Work, cmd: CreateManualAccount | RecordBalance, name: EventName, **facts: str
 ) -> None:
     work.record(Event(name=name, user_id=cmd.actor.user_id, at=cmd.at, facts=facts))
-
-
-def _net_worth_changed(cmd: DeleteManualAccount | UpdateAccount, id: AccountId) -> Event:
-    facts = {"account": str(id)}
-    name = EventName.NETWORTH_CHANGED
-    return Event(name=name, user_id=cmd.actor.user_id, at=cmd.at, facts=facts)
 
 
 def _stated(account: Account, balance: Money, at: datetime) -> BalanceSnapshot:

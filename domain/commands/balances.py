@@ -5,6 +5,7 @@ from datetime import UTC, date
 
 from domain.accounts import Account, AccountGroup, AccountId
 from domain.commands.storing import Storing
+from domain.commands.worth import said, tell_net_worth
 from domain.events import EventName
 from domain.history import BalanceSnapshot, SnapshotId, SnapshotSource
 from domain.holdings import Holding
@@ -23,7 +24,8 @@ async def snapshot_balances(
     of the account by now is newer.
     """
     told = [(a, r, r.balance) for a, r in received if r.balance is not None]
-    tell_balances(s.record, merge, {account.id for account, *_ in told}, run=str(s.run.id))
+    tell_balances(s.record, merge, {account.id for account, *_ in told})
+    await tell_net_worth(s.work, merge.before, merge.written, s.at, run=str(s.run.id))
     if s.is_file:
         snapshots = [
             BalanceSnapshot(
@@ -74,23 +76,16 @@ def _moved(merge: Merge[Account]) -> list[Account]:
 
 
 def tell_balances(
-    record: Callable[..., None],
-    merge: Merge[Account],
-    stated: Collection[AccountId],
-    **cause: str,
+    record: Callable[..., None], merge: Merge[Account], stated: Collection[AccountId]
 ) -> None:
-    """Record which balances have moved, and by what `cause` the net worth has."""
+    """Record which balances have moved."""
     before = {a.id: a.balance for a in merge.before}
     moved = [*(a for a in merge.created if a.id in stated), *_moved(merge)]
     for account in moved:
-        facts = {"current": f"{account.balance.amount:f} {account.currency}"}
+        facts = {"current": said(account.balance)}
         if account.id in before:
-            previous = before[account.id]
-            facts["previous"] = f"{previous.amount:f} {previous.currency}"
+            facts["previous"] = said(before[account.id])
         record(EventName.BALANCE_CHANGED, account=str(account.id), **facts)
-    lost = [a for a in merge.removed if a.included_in_net_worth]
-    if lost or any(a.included_in_net_worth for a in moved):
-        record(EventName.NETWORTH_CHANGED, **cause)
 
 
 async def snapshot_holdings(
@@ -107,7 +102,9 @@ async def snapshot_holdings(
             account=str(account.id),
             created=str(counts.created),
             updated=str(counts.updated),
+            unchanged=str(counts.unchanged),
             removed=str(counts.removed),
+            quarantined=str(_lost_of(s, account)),
         )
     same = all(v.currency == account.currency for v in values)
     if s.is_file or not same or account.group is not AccountGroup.INVESTMENT:
@@ -128,6 +125,13 @@ async def snapshot_holdings(
         source=SnapshotSource.HOLDINGS_SYNC,
     )
     await s.work.history.add([snapshot], run_id=s.run.id)
+
+
+def _lost_of(s: Storing, account: Account) -> int:
+    """Positions of the account that came and could not be read."""
+    keys = [row.account_key for row in s.lost if row.scope is SyncScope.HOLDINGS]
+    of = [s.account(key) for key in keys if key]
+    return sum(one is not None and one.id == account.id for one in of)
 
 
 async def store_history(s: Storing) -> None:

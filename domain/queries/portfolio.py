@@ -2,6 +2,7 @@
 
 import asyncio
 from datetime import date, datetime
+from decimal import Decimal
 
 from domain import portfolio
 from domain.accounts import AccountId
@@ -12,12 +13,16 @@ from domain.portfolio import NetWorth, NetWorthPoint
 from domain.queries.budget import Budget
 from domain.queries.history import snapshots_in
 from domain.queries.identity import today
+from domain.rates import NO_RATES, Rates
 from domain.storage.reads import OwnedReads
 
 
 async def net_worth(reads: OwnedReads, into: Currency | None, at: datetime) -> NetWorth:
-    """In the viewer's base currency by default."""
-    return portfolio.net_worth(await reads.accounts(), into=await _into(reads, into), at=at)
+    """In the viewer's base currency by default, at the latest rates."""
+    accounts, currency = await reads.accounts(), await _into(reads, into)
+    day = at.date()
+    rates = await _rates(reads, {a.currency for a in portfolio.counted(accounts)}, currency, day)
+    return portfolio.net_worth(accounts, into=currency, at=at, rates=rates, day=day)
 
 
 async def net_worth_history(
@@ -32,7 +37,7 @@ async def net_worth_history(
     """A point an interval up to today, labelled by the interval's last day.
 
     Today's values are the balances that the accounts have now, so that a span that reaches today
-    ends with the net worth of now.
+    ends with the net worth of now. Each day has its own rates.
 
     Raises:
         BadQuery: RAW.
@@ -43,19 +48,53 @@ async def net_worth_history(
     currency = await _into(reads, into)
     day = await today(reads, at)
     days = _until(labels(within, interval), day) if within.since <= day else []
-    accounts = [a for a in portfolio.counted(await reads.accounts()) if a.currency == currency]
+    accounts = portfolio.counted(await reads.accounts())
     ends = [min(label, within.until) for label in days]
     values: dict[AccountId, list[Money | None]] = {}
+    currencies: set[Currency] = set()
     async with budget.histories:
         budget.spend_points(len(days))
         known = await snapshots_in(reads, [a.id for a in accounts], within, budget)
         for account in accounts:
-            found = values_at(known.get(account.id, ()), ends, within.zone)
+            snapshots = known.get(account.id, ())
+            currencies.update(s.balance.currency for s in snapshots)
+            found = values_at(snapshots, ends, within.zone)
             if days and ends[-1] >= day:
                 found[-1] = account.balance
+                currencies.add(account.currency)
             values[account.id] = found
             await asyncio.sleep(0)  # a long one takes milliseconds
-    return portfolio.net_worth_points(accounts, days, values, into=currency)
+        factors = await _factors(reads, currencies, currency, [min(e, day) for e in ends], budget)
+    return portfolio.net_worth_points(accounts, days, values, into=currency, factors=factors)
+
+
+async def _factors(
+    reads: OwnedReads, currencies: set[Currency], into: Currency, days: list[date], budget: Budget
+) -> dict[Currency, list[Decimal | None]]:
+    """By which the values of each day are converted, but for those in `into` itself."""
+    found: dict[Currency, list[Decimal | None]] = {}
+    if not days:
+        return found
+    rates = await _rates(reads, currencies, into, days[-1], since=days[0])
+    budget.spend_snapshots(sum(len(quoted) for quoted in rates.quotes.values()))
+    for currency in currencies - {into}:
+        found[currency] = rates.factors(currency, into, days)
+        await asyncio.sleep(0)  # as long as an account's
+    return found
+
+
+async def _rates(
+    reads: OwnedReads,
+    currencies: set[Currency],
+    into: Currency,
+    until: date,
+    *,
+    since: date | None = None,
+) -> Rates:
+    """What is needed to convert them; nothing is read where there is nothing to convert."""
+    if not currencies - {into}:
+        return NO_RATES
+    return await reads.rates(currencies | {into}, since=since or until, until=until)
 
 
 async def _into(reads: OwnedReads, asked: Currency | None) -> Currency:

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
@@ -13,8 +13,10 @@ from domain.history import BalanceSnapshot, SnapshotSource
 from domain.holdings import Holding, HoldingFilter, HoldingId, HoldingKey
 from domain.identity import User
 from domain.links import Link, LinkId
+from domain.money import Currency
 from domain.queries.holdings import key_of
 from domain.queries.transactions import key_of as transaction_key
+from domain.rates import GAP_MAX, Publication, Rates
 from domain.reconciliation import Balances, DayBalance
 from domain.securities import Security, SecurityId
 from domain.sync import QuarantinedRow, RunId, SyncRun
@@ -26,6 +28,7 @@ from domain.transactions import (
     TransactionOrder,
     TransactionStatus,
 )
+from tests.rates.publications import rates_of
 
 T = TypeVar("T")
 
@@ -40,6 +43,7 @@ class Ledger:
     snapshots: list[BalanceSnapshot] = field(default_factory=list)
     runs: list[SyncRun] = field(default_factory=list)
     quarantine: list[QuarantinedRow] = field(default_factory=list)
+    published: list[Publication] = field(default_factory=list)
 
     def copy(self) -> "Ledger":
         lists = {f.name: list(getattr(self, f.name)) for f in fields(self) if f.name != "user"}
@@ -180,6 +184,18 @@ class LedgerReads:
     ) -> Sequence[BalanceSnapshot]:
         rows = _by_time((await self._send("latest_snapshots")).snapshots, accounts)
         return [s for id in accounts for s in [r for r in rows if r.account_id == id][-count:]]
+
+    async def rates(self, currencies: Collection[Currency], *, since: date, until: date) -> Rates:
+        """Only those that are asked for, as from the real one."""
+        told = rates_of((await self._send("rates")).published, "ECB")
+        newest = told.newest or until
+        first = min(since, newest) - GAP_MAX
+        near = {
+            c: {day: quoted for day, quoted in of.items() if first <= day <= until}
+            for c, of in told.quotes.items()
+            if c in currencies
+        }
+        return Rates(near, told.newest)
 
     async def balances_and_transactions(
         self, accounts: Sequence[AccountId]
