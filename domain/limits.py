@@ -74,3 +74,5 @@ class LimitSettings:
     refresh: Limit = Limit(name="refresh", burst=60, per_seconds=60)
     connect: Limit = Limit(name="connect", burst=10, per_seconds=60, shared_only=True)
     sync: Limit = Limit(name="sync", burst=30, per_seconds=60)
+    webhook: Limit = Limit(name="webhook", burst=1_200, per_seconds=60)
+    callback: Limit = Limit(name="callback", burst=120, per_seconds=60)

@@ -22,6 +22,7 @@ from typing import Protocol
 from uuid import UUID
 
 from domain.audit import Attempt, AuditIntegrity, AuditOutcome, Command, about
+from domain.authorizations import Begun, Returns
 from domain.identity import (
     Actor,
     Permission,
@@ -99,15 +100,32 @@ class Doors(Protocol):
         """Delete what has been over for so long that nobody asks for it any more: at most `limit`
         sessions, and of exchanged refresh tokens; of which there were more, how many."""
 
+    async def authorization_by_state(
+        self, digest: bytes, session_id: SessionId | None, at: datetime
+    ) -> Begun | None:
+        """One that is still under way, for who brings its state in this session, or in none."""
+
+    async def lapsed_authorizations(self, at: datetime, limit: int) -> Sequence[UserId]:
+        """Who has attempts whose time is over, or links that wait for one."""
+
     async def due_links(self, at: datetime, limit: int) -> Sequence[tuple[UserId, LinkId]]: ...
+    async def expiring_links(self, at: datetime, limit: int) -> Sequence[tuple[UserId, LinkId]]:
+        """Those that can be synced and whose end is so near that their owner is told, or come."""
+
+    async def links_by_upstream(self, upstream: str) -> Sequence[tuple[UserId, LinkId]]:
+        """Those that webhooks call so, by a digest, and that are not disconnected."""
+
+    async def clear_webhook_receipts(self, before: datetime, limit: int) -> int:
+        """Delete those that came before then; how many."""
+
     async def stalled_runs(self, before: datetime, limit: int) -> Sequence[tuple[UserId, RunId]]:
-        """Queued or running, and not worked on since `before`."""
+        """Queued or running, not worked on since `before`, and without a job that will."""
 
 
 # ── the rest of the outside ─────────────────────────────────────────────────
 
 
-ReadStatement = Callable[[bytes], Statement]  # raises UnreadableFile
+ReadStatement = Callable[[bytes, str], Statement]  # of a content and name; raises UnreadableFile
 
 DeviceOf = Callable[[str | None], Awaitable[str | None]]
 """What a person calls the client that says this of itself, such as "Chrome on macOS"."""
@@ -270,6 +288,7 @@ class App:
     now: Callable[[], datetime]
     mail: Mail | None = None  # where there is no mail server
     movements: Movements = field(default_factory=Untold)
+    returns: Returns = field(default_factory=Returns)
     limit_settings: LimitSettings = field(default_factory=LimitSettings)
     session_limit: int = 10
     device_of: DeviceOf = as_it_says

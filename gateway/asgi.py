@@ -27,10 +27,12 @@ from gateway.graphql_http import GraphQLOverHttp
 from gateway.guard import Limits
 from gateway.health import health_of
 from gateway.mail import say_where
+from gateway.oauth import Callback
 from gateway.operations import Operations
 from gateway.points import Points
 from gateway.settings import Settings
 from gateway.tracing import Traced
+from gateway.webhooks import Webhooks
 from gateway.websocket.connection import SocketLimits
 from gateway.websocket.endpoint import GraphQLOverWs
 from gateway.wiring import Wired, wire
@@ -74,6 +76,8 @@ def create_app(settings: Settings, *, processes: int = 1) -> Starlette:
             app.router.routes.append(Route("/graphql", view))
             app.router.routes.append(WebSocketRoute("/graphql", sockets))
             app.router.routes.extend(mailed_pages.routes())
+            app.router.routes.extend(Callback(wired.app, authenticator).routes())
+            app.router.routes.extend(Webhooks(wired.app, authenticator).routes())
             if settings.graphiql:
                 suggested = demo.EMAIL if settings.is_development else None
                 app.router.routes.extend(GraphiQL(suggested).routes())

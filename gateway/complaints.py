@@ -70,7 +70,7 @@ def _addresses(s: "Settings") -> Iterator[str]:
     if s.app_url is not None and not _is_safe(s.app_url):
         yield "DASHTAM_APP_URL must be https in production: mails link to it with their tokens."
     for origin in s.allowed_origins:
-        if not _is_safe(origin):
+        if "://" in origin and not _is_safe(origin):
             yield f"DASHTAM_ALLOWED_ORIGINS has {origin}: in production each must be https."
 
 
@@ -113,6 +113,8 @@ def _providers(s: "Settings") -> Iterator[str]:
     for host in s.simplefin_hosts:
         if host.startswith("*.") and host.count(".") < WILDCARD_DOTS_MIN:
             yield f"DASHTAM_SIMPLEFIN_HOSTS has {host}, which is anyone's: name the bridge's own."
+        if ":" in host:
+            yield f"DASHTAM_SIMPLEFIN_HOSTS has {host}: in production give it without a port."
     for first, second, both in (
         ("SCHWAB_CLIENT_ID", "SCHWAB_CLIENT_SECRET", (s.schwab_client_id, s.schwab_client_secret)),
         ("ALPACA_CLIENT_ID", "ALPACA_CLIENT_SECRET", (s.alpaca_client_id, s.alpaca_client_secret)),

@@ -5,9 +5,10 @@ from typing import TYPE_CHECKING
 import asyncpg
 import structlog
 
+from domain.commands.leases import Busy, LeaseLost
 from domain.commands.links import ConnectProvider, connect_provider
 from domain.commands.people import CreateUser, actor_to_be, create_user
-from domain.commands.running import Busy, LeaseLost, RunSync, run_sync
+from domain.commands.running import RunSync, run_sync
 from domain.identity import Actor, Role, UserId, new_id
 from domain.secret import Secret
 
@@ -91,7 +92,6 @@ async def _link(wired: "Wired", actor: Actor) -> None:
             alias=None,
             credentials=None,
             nothing=True,
-            oauth=False,
             at=wired.app.now(),
         ),
     )

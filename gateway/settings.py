@@ -168,6 +168,15 @@ def _of(parse: Parse, default: Any = None, *, develop: Any = None, secret: bool 
 
 
 _web = _url("https", "http", example="https://money.example.com", bare=True)
+
+
+def _origin(text: str) -> str:
+    """Of a browser's page; or the scheme of an app, as com.example.app: (RFC 8252, 7.1)."""
+    if re.fullmatch(r"[a-z][a-z0-9-]*(\.[a-z0-9-]+)+:/?", text):
+        return text.rstrip("/")
+    return str(_web(text))
+
+
 _count = _whole(1, 1_000_000_000)
 _port = _whole(1, 65_535)
 
@@ -218,7 +227,7 @@ class Settings:
     ops_port: int | None = _of(_port)
     public_url: str = _of(_web, "")  # else http://127.0.0.1 and the port
     app_url: str | None = _of(_web)
-    allowed_origins: tuple[str, ...] = _of(_list_of(_web), ())
+    allowed_origins: tuple[str, ...] = _of(_list_of(_origin), ())
     trusted_proxies: tuple[Network, ...] = _of(_list_of(_network), ())
     data_dir: Path = _of(Path, Path(".dashtam"))
     keyring: Path | None = _of(Path)

@@ -11,7 +11,8 @@ from uuid import UUID
 from rich.console import Console
 
 from domain.commands.imports import Imported, ImportStatement, import_statement
-from domain.commands.running import Busy, LeaseLost, RunSync, run_sync
+from domain.commands.leases import Busy, LeaseLost
+from domain.commands.running import RunSync, run_sync
 from domain.commands.sync import RequestSync, request_sync
 from domain.errors import DomainError, NotFound, UnreadableFile
 from domain.identity import Actor, new_id

@@ -1,7 +1,7 @@
 """The composition root: where ports meet adapters, once."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -14,7 +14,6 @@ import asyncpg
 from adapters.devices import device_of
 from adapters.geo import Places, PlacesError
 from adapters.memory.limits import MemoryLimits
-from adapters.ofx.statements import statement_of
 from adapters.postgres.connections import open_engine
 from adapters.postgres.doors import PostgresDoors
 from adapters.postgres.fanout import PostgresFanout
@@ -36,12 +35,13 @@ from adapters.security.vault import Vault
 from domain.identity import Actor
 from domain.limits import Limits, LimitSettings
 from domain.ports import App, Fanout, PlaceOf, nowhere, unobserved
+from domain.providers import Provider
 from domain.storage.reads import Reads
 from gateway import telemetry
 from gateway.audit.watching import Sealing
 from gateway.mail import mail_of
 from gateway.movements import RunMovements
-from gateway.outside import providers_of
+from gateway.outside import outside_of, providers_of, returns_of, statement_of
 from gateway.settings import Limits as LimitFigures
 from gateway.settings import Settings, SettingsError
 from gateway.shared_limits import SharedLimits
@@ -112,7 +112,7 @@ async def wire(settings: Settings, *, processes: int = 1) -> AsyncIterator[Wired
             store=PostgresStore(engine, mac=audit_keys.mac, moved=movements.moved),
             doors=PostgresDoors(pool),
             policy=policy,
-            providers=providers_of(settings),
+            providers=_providers(settings, pool, stack),
             vault=Vault(keys),
             passwords=passwords,
             common_passwords=CommonPasswords(),
@@ -124,6 +124,7 @@ async def wire(settings: Settings, *, processes: int = 1) -> AsyncIterator[Wired
             mail=mail_of(settings),
             now=lambda: datetime.now(UTC),
             movements=movements,
+            returns=returns_of(settings),
             limit_settings=limits_of(settings.limits),
             session_limit=settings.session_limit,
             device_of=device_of,
@@ -134,9 +135,7 @@ async def wire(settings: Settings, *, processes: int = 1) -> AsyncIterator[Wired
         if not settings.is_development:
             await check_nothing_of_development(settings, app.doors, passwords)
         runs = [movements.run, watcher.run, *(fan.run for fan in {endings, fanout})]
-        runs += [] if watch is None else [sealing.run]
-        hearing = [asyncio.create_task(run()) for run in runs]
-        stack.push_async_callback(_end, hearing)
+        _go_on(runs if watch is None else [*runs, sealing.run], stack)
         stack.push_async_callback(movements.close)
         yield Wired(
             settings=settings,
@@ -216,7 +215,21 @@ async def _policy(pool: asyncpg.Pool, news: Fanout) -> tuple[CasbinPolicy, Polic
     return policy, watcher
 
 
-async def _end(tasks: list[asyncio.Task[None]]) -> None:
+def _providers(
+    settings: Settings, pool: asyncpg.Pool, stack: AsyncExitStack
+) -> Mapping[str, Provider]:
+    outside = outside_of(settings, pool)
+    stack.push_async_callback(outside.aclose)
+    return providers_of(settings, outside)
+
+
+def _go_on(runs: Sequence[Callable[[], Awaitable[None]]], stack: AsyncExitStack) -> None:
+    """Each as a task, until the stack is closed."""
+    tasks = [asyncio.ensure_future(run()) for run in runs]
+    stack.push_async_callback(_end, tasks)
+
+
+async def _end(tasks: Sequence[asyncio.Future[None]]) -> None:
     for task in tasks:
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)

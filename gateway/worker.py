@@ -6,8 +6,8 @@ Also what comes by itself: runs that were left, and rows that have been over for
 import asyncio
 import json
 import signal
-from collections.abc import Awaitable, Callable
-from contextlib import nullcontext, suppress
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager, nullcontext, suppress
 from datetime import timedelta
 from functools import partial
 from time import time_ns
@@ -15,19 +15,18 @@ from uuid import UUID, uuid4
 
 import asyncpg
 import structlog
-from pgqueuer import AsyncpgPoolDriver, Job, PgQueuer, Queries, RetryRequested
-from pgqueuer.adapters.persistence.qb import (
-    QueryBuilderEnvironment,
-    QueryQueueBuilder,
-    QuerySchedulerBuilder,
-)
+from pgqueuer import Job, RetryRequested
 
-from adapters.postgres.jobs import SETTINGS as JOBS
+from adapters.postgres.budgets import clear_budgets
 from adapters.postgres.jobs import forget_finished, waiting
 from adapters.postgres.pool import AWAY
 from adapters.postgres.relay import BATCH, relay
-from domain.commands.running import Busy, Interrupted, LeaseLost, RunSync, run_sync
-from domain.commands.sync import JOB, ScheduleSync, schedule_sync
+from domain.commands.authorizing import forget_lapsed
+from domain.commands.expiring import ExpireLink, expire_link
+from domain.commands.leases import Busy, LeaseLost
+from domain.commands.notices import RECEIPTS_KEPT
+from domain.commands.running import Interrupted, RunSync, run_sync
+from domain.commands.sync import JOB, ScheduleSync, schedule_sync, take_up
 from domain.errors import DomainError, Unavailable
 from domain.events import Event
 from domain.identity import Actor, Role, UserId
@@ -42,14 +41,16 @@ from gateway.audit.sealer import Sealer
 from gateway.chores import CHORES, Chore
 from gateway.health import health_of
 from gateway.mail import say_where
+from gateway.outside import outside_of
+from gateway.queues import Queues
+from gateway.rates import STEP_S as RATES_STEP_S
+from gateway.rates import RateUpkeep, Source, source_of
 from gateway.settings import Settings
 from gateway.wiring import Wired, wire
 
 log = structlog.get_logger("dashtam.worker")
 
 POOL = 6
-AT_ONCE = 4  # syncs in one worker
-HEARTBEAT = timedelta(seconds=10)
 SCHEDULE_EVERY_S = 15.0
 RELAY_EVERY_S = 1.0
 SEAL_EVERY_S = 1.0
@@ -65,48 +66,41 @@ CLEAR_MAX = 1_000
 class Worker:
     """One process of them; any number may run."""
 
-    def __init__(self, wired: Wired, pool: asyncpg.Pool) -> None:
+    def __init__(self, wired: Wired, pool: asyncpg.Pool, rates: Source | None = None) -> None:
         self._wired, self._app, self._pool = wired, wired.app, pool
         self._id = uuid4()
         self._stopping = asyncio.Event()
         checkpoints = Checkpoints(wired.settings.checkpoints, wired.audit_keys)
         self._sealer = Sealer(pool, wired.audit_keys, checkpoints, wired.app.now)
+        self._rates = RateUpkeep(pool, rates, wired.app.now)
         self._patrol = Patrol(wired.audit_keys, checkpoints, wired.app.now)
-        driver = AsyncpgPoolDriver(pool)
-        queries = Queries(
-            driver,
-            qbe=QueryBuilderEnvironment(JOBS),
-            qbq=QueryQueueBuilder(JOBS),
-            qbs=QuerySchedulerBuilder(JOBS),
+        self._queues = Queues(
+            pool,
+            providers=wired.app.providers,
+            sync=self._sync,
+            chores={name: partial(self._chore, chore) for name, chore in CHORES.items()},
         )
-        self._queue = PgQueuer(driver, queries=queries)
-        self._queue.entrypoint(JOB, concurrency_limit=AT_ONCE)(self._sync)
-        for name, chore in CHORES.items():
-            self._queue.entrypoint(name, concurrency_limit=AT_ONCE)(partial(self._chore, chore))
 
     def stop(self) -> None:
         """Take no more jobs, end those that run after the page that each is storing."""
         self._stopping.set()
-        self._queue.shutdown.set()
+        self._queues.stop()
 
     async def run(self) -> None:
         loops = [
             asyncio.create_task(self._every(SCHEDULE_EVERY_S, self._schedule)),
+            asyncio.create_task(self._every(SCHEDULE_EVERY_S, self._expire)),
             asyncio.create_task(self._every(SCHEDULE_EVERY_S, self._take_up)),
+            asyncio.create_task(self._every(SCHEDULE_EVERY_S, self._forget)),
             asyncio.create_task(self._every(RELAY_EVERY_S, self._relay)),
             asyncio.create_task(self._every(SCHEDULE_EVERY_S, self._count_jobs)),
             asyncio.create_task(self._every(SEAL_EVERY_S, self._sealer.run)),
             asyncio.create_task(self._every(SEAL_EVERY_S, self._patrolled)),
             asyncio.create_task(self._every(CLEAR_EVERY_S, self._clear)),
+            asyncio.create_task(self._every(RATES_STEP_S, self._rates.step)),
         ]
         try:
-            # pgqueuer probes its listener before it listens, and where the probe is faster takes
-            # itself for deaf: that must not end us, since the queue is looked at each second too.
-            await self._queue.run(
-                dequeue_timeout=timedelta(seconds=1),
-                heartbeat_timeout=HEARTBEAT,
-                shutdown_on_listener_failure=False,
-            )
+            await self._queues.run()
         finally:
             self._stopping.set()
             for loop in loops:
@@ -117,7 +111,7 @@ class Worker:
     async def _sync(self, job: Job) -> None:
         said = json.loads(job.payload or b"{}")
         watch = telemetry.current()
-        with nullcontext() if watch is None else watch.job(job.entrypoint, job.headers):
+        with nullcontext() if watch is None else watch.job(JOB, job.headers):
             await self._run(UserId(UUID(said["user"])), RunId(UUID(said["run"])))
 
     async def _chore(self, chore: Chore, job: Job) -> None:
@@ -181,15 +175,42 @@ class Worker:
         for user_id, link_id in await self._app.doors.due_links(at, DUE_MAX):
             actor = Actor(user_id=user_id, role=Role.USER)
             cmd = ScheduleSync(actor=actor, link_id=LinkId(link_id), at=at)
-            with suppress(DomainError):  # disconnected or deleted meanwhile
+            with self._one_of_many("schedule.bug", link_id):
                 await schedule_sync(self._app, cmd)
 
+    async def _expire(self) -> None:
+        """What ends soon is announced, and what has ended waits for its owner."""
+        at = self._app.now()
+        for user_id, link_id in await self._app.doors.expiring_links(at, DUE_MAX):
+            actor = Actor(user_id=user_id, role=Role.USER)
+            with self._one_of_many("expire.bug", link_id):
+                await expire_link(self._app, ExpireLink(actor=actor, link_id=link_id, at=at))
+
+    @contextmanager
+    def _one_of_many(self, event: str, link_id: LinkId) -> Iterator[None]:
+        """What is wrong with one link does not hold up the others."""
+        try:
+            yield
+        except (Unavailable, *AWAY):
+            raise
+        except DomainError:  # disconnected or deleted meanwhile
+            pass
+        except Exception:
+            log.exception(event, link=link_id)
+
+    async def _forget(self) -> None:
+        """Authorizations that were begun, and not completed in time."""
+        at = self._app.now()
+        for user_id in await self._app.doors.lapsed_authorizations(at, DUE_MAX):
+            with suppress(DomainError):  # they have left
+                await forget_lapsed(self._app, user_id, at)
+
     async def _take_up(self) -> None:
-        """Runs that nobody works on: their worker was killed, or their job was lost."""
+        """Runs that nobody will work on: their job was lost, or what did them without one died."""
         before = self._app.now() - LEASE - timedelta(seconds=15)
         for user_id, run_id in await self._app.doors.stalled_runs(before, DUE_MAX):
-            with suppress(RetryRequested):  # seen again at the next look
-                await self._run(user_id, run_id)
+            with suppress(DomainError):  # they have left
+                await take_up(self._app, user_id, run_id)
 
     async def _relay(self) -> None:
         watch, count = telemetry.current(), BATCH
@@ -217,6 +238,8 @@ class Worker:
             partial(doors.forget_unverified, before),
             doors.forget_sessions,
             partial(forget_finished, self._pool, self._app.now() - JOBS_KEPT),
+            partial(clear_budgets, self._pool, self._app.now()),
+            partial(doors.clear_webhook_receipts, self._app.now() - RECEIPTS_KEPT),
         ):
             while await clear(CLEAR_MAX) == CLEAR_MAX:
                 pass
@@ -271,8 +294,12 @@ async def _work_until(
 
 
 async def _work(wired: Wired, stop: asyncio.Event) -> None:
-    async with asyncpg.create_pool(wired.settings.database_url, min_size=2, max_size=POOL) as pool:
-        worker = Worker(wired, pool)
+    settings = wired.settings
+    async with (
+        asyncpg.create_pool(settings.database_url, min_size=2, max_size=POOL) as pool,
+        source_of(settings.rates_url, outside_of(settings, wired.pool)) as rates,
+    ):
+        worker = Worker(wired, pool, rates)
 
         async def stopping() -> None:
             await stop.wait()

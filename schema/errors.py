@@ -17,8 +17,7 @@ from domain.errors import (
     Unauthenticated,
     Unavailable,
 )
-from domain.links import ProviderInfo
-from domain.sync import RunError
+from domain.links import ProviderInfo, SyncError
 from schema.context import Abandoned
 from schema.fields import described
 from schema.ids import global_id
@@ -116,8 +115,8 @@ def user_error(refusal: DomainError, provider: Callable[[str], ProviderInfo]) ->
     return kind_(code=refusal.code, message=refusal.message, field=path, **more)
 
 
-def run_error(error: RunError, provider: ProviderInfo) -> UserError:
-    """Why a run of this provider's link failed."""
+def sync_error(error: SyncError, provider: ProviderInfo) -> UserError:
+    """Why a run of this provider's link failed, or what is wrong with the link."""
     kind = _BY_CODE[error.code]
     more: dict[str, Any] = {}
     if kind is RateLimited:

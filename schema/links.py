@@ -9,8 +9,10 @@ import strawberry
 import domain.accounts
 import domain.links
 import domain.sync
+from domain.authorizations import Answer
+from domain.commands import authorizing, refreshing
 from domain.commands import links as commands
-from domain.errors import InvalidInput
+from domain.errors import InvalidInput, LinkAction
 from domain.identity import Permission
 from domain.links import LinkId, LinkStatus
 from domain.queries import accounts as account_queries
@@ -20,7 +22,7 @@ from domain.secret import Secrets
 from schema import ids
 from schema.context import Context, Info
 from schema.edges import edge
-from schema.errors import UserError
+from schema.errors import UserError, sync_error
 from schema.fields import NOT_GIVEN, described, field, given, optional, query, said
 from schema.ids import Node, describes
 from schema.payloads import Payload, mutation
@@ -46,11 +48,26 @@ async def accounts_of_links(
     return await account_queries.accounts_of_links(context.reads, [link.id for link in links])
 
 
+async def errors_of_links(
+    context: Context, links: Sequence[domain.links.Link]
+) -> list[UserError | None]:
+    """What is wrong with it now."""
+    return [
+        sync_error(link.error, context.provider(link.provider_slug)) if link.error else None
+        for link in links
+    ]
+
+
 async def last_runs_of_links(
     context: Context, links: Sequence[domain.links.Link]
 ) -> list[domain.sync.SyncRun | None]:
     """The newest run."""
     return await sync_queries.last_runs(context.reads, [link.id for link in links])
+
+
+strawberry.enum(
+    LinkAction, description="What the owner of a link can do about what is wrong with it."
+)
 
 
 @strawberry.type(description="A standing connection to one provider.")
@@ -68,6 +85,8 @@ class Link(Node):
     )
     consecutive_failures: int
     accounts: list[AnAccount] = edge(accounts_of_links, of=list[AnAccount])
+    error: UserError | None = edge(errors_of_links, of=UserError | None)
+    action_required: LinkAction | None = described("What you can do about what is wrong with it.")
     last_run: SyncRun | None = edge(last_runs_of_links, of=SyncRun | None)
 
     @field(Provider)
@@ -104,6 +123,16 @@ class ConnectProviderInput:
     using: ConnectUsing
     link_id: strawberry.ID | None = optional()
     alias: str | None = optional("Your name for it.")
+
+
+@strawberry.input(
+    description="What the provider said as it sent the browser back: a code, or an error."
+)
+class CompleteAuthorizationInput:
+    state: str
+    code: str = described("Empty with an error.")
+    iss: str | None = optional("Where the provider says who it is.")
+    error: str | None = optional()
 
 
 @strawberry.input(description="What is left out stays as it is; null goes back to the default.")
@@ -165,6 +194,9 @@ class LinkMutation:
     )
     async def connect_provider(self, info: Info, input: ConnectProviderInput) -> Payload:
         context, asked, using = info.context, given(input.link_id), input.using
+        oauth = given(using.oauth)
+        if oauth is not None:
+            return await _authorized(context, input, given(oauth.return_to))
         cmd = commands.ConnectProvider(
             actor=context.actor,
             provider_slug=input.provider,
@@ -172,10 +204,31 @@ class LinkMutation:
             alias=given(input.alias),
             credentials=_credentials(given(using.credentials)),
             nothing=given(using.nothing),
-            oauth=given(using.oauth) is not None,
             at=context.now,
         )
         link = await commands.connect_provider(context.app, cmd)
+        return Payload(link=await _link(context, link.id))
+
+    @mutation(
+        ConnectProviderPayload,
+        "Pass on what a provider said as it sent the browser back, in the session that asked for "
+        "consent. Our callback does so itself where the browser has that session's cookie.",
+        runs=authorizing.complete_authorization,
+    )
+    async def complete_authorization(
+        self, info: Info, input: CompleteAuthorizationInput
+    ) -> Payload:
+        context = info.context
+        answer = Answer.of(
+            input.state,
+            code=input.code or None,
+            iss=given(input.iss),
+            error=given(input.error),
+        )
+        cmd = authorizing.CompleteAuthorization(
+            actor=context.actor, answer=answer, provider_slug=None, at=context.now
+        )
+        link = await authorizing.complete_authorization(context.app, cmd)
         return Payload(link=await _link(context, link.id))
 
     @mutation(
@@ -197,6 +250,18 @@ class LinkMutation:
         return Payload(link=await _link(context, id))
 
     @mutation(
+        UpdateLinkPayload,
+        "Renew what the provider lets us in by, now; a sync does so by itself in good time.",
+        runs=refreshing.refresh_credentials,
+        id_at=("linkId",),
+    )
+    async def refresh_link_credentials(self, info: Info, link_id: strawberry.ID) -> Payload:
+        context, id = info.context, _named(link_id)
+        cmd = refreshing.RefreshCredentials(actor=context.actor, link_id=id, at=context.now)
+        await refreshing.refresh_credentials(context.app, cmd)
+        return Payload(link=await _link(context, id))
+
+    @mutation(
         DisconnectPayload,
         "End a link. With `deleteData` the accounts that nothing else feeds are deleted.",
         runs=commands.disconnect,
@@ -211,6 +276,28 @@ class LinkMutation:
         )
         await commands.disconnect(context.app, cmd)
         return Payload(link=await _link(context, id))
+
+
+async def _authorized(
+    context: Context, input: ConnectProviderInput, return_to: str | None
+) -> Payload:
+    link_id = given(input.link_id)
+    cmd = authorizing.Authorize(
+        actor=context.actor,
+        provider_slug=input.provider,
+        link_id=None if link_id is None else _named(link_id),
+        alias=given(input.alias),
+        return_to=return_to,
+        at=context.now,
+    )
+    asked = await authorizing.authorize(context.app, cmd)
+    return Payload(
+        link=None if asked.link_id is None else await _link(context, asked.link_id),
+        authorization_url=asked.url,
+        state=None if asked.state is None else asked.state.reveal(),
+        link_token=None if asked.link_token is None else asked.link_token.reveal(),
+        expires_at=asked.expires_at,
+    )
 
 
 def _named(id: str) -> LinkId:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from functools import wraps
 from typing import Any
 
@@ -37,10 +38,10 @@ class Payload:
     reset: bool = False
     deleted: bool = False
     link: Link | None = None
-    authorization_url: str | None = None
-    state: str | None = None
-    link_token: str | None = None
-    expires_at: None = None
+    authorization_url: str | None = field(default=None, repr=False)
+    state: str | None = field(default=None, repr=False)
+    link_token: str | None = field(default=None, repr=False)
+    expires_at: datetime | None = None
     run: SyncRun | None = None
     runs: Sequence[SyncRun] = ()
     account: Account | None = None

@@ -23,7 +23,7 @@ from domain.sync import WAIT_S_MAX, RunId, SyncScope, SyncStatus, SyncTrigger
 from schema import ids, paging
 from schema.context import Context, Info
 from schema.edges import edge
-from schema.errors import UserError, run_error
+from schema.errors import UserError, sync_error
 from schema.fields import (
     NOT_GIVEN,
     After,
@@ -95,7 +95,7 @@ async def errors_of_runs(
     failed = [r.link_id if r.error else None for r in runs]
     links = await link_queries.links_by_id(context.reads, failed)
     return [
-        run_error(run.error, context.provider(link.provider_slug if link else ""))
+        sync_error(run.error, context.provider(link.provider_slug if link else ""))
         if run.error
         else None
         for run, link in zip(runs, links, strict=True)

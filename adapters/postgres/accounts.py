@@ -44,19 +44,30 @@ BY_KEY = (
 )
 OF_KEYS = BY_KEY.where(among(NAMES.c.key, "keys"))
 BY_FINGERPRINT = ACCOUNT.where(among(t.accounts.c.fingerprint, "fingerprints"))
-# A sealed number is never twice the same, so it is written only with what it belongs to.
+# A sealed number is never twice the same, so it is written only with what it belongs to. One that
+# is known stays, whoever else does not know it.
 IDENTIFY = text("""
 UPDATE accounts SET fingerprint = given.fingerprint, sealed_number = given.sealed
 FROM unnest(CAST(:ids AS uuid[]), CAST(:fingerprints AS text[]), CAST(:sealed AS bytea[]))
     AS given (id, fingerprint, sealed)
 WHERE accounts.user_id = :me AND accounts.id = given.id
+    AND (given.sealed IS NOT NULL OR accounts.sealed_number IS NULL)
     AND (accounts.fingerprint IS DISTINCT FROM given.fingerprint
         OR (accounts.sealed_number IS NULL AND given.sealed IS NOT NULL))""")
 NAME = text("""
-INSERT INTO link_accounts (user_id, link_id, key, account_id)
-SELECT :me, :link, given.* FROM unnest(CAST(:keys AS text[]), CAST(:accounts AS uuid[])) AS given
-ON CONFLICT (user_id, link_id, key) DO UPDATE SET account_id = EXCLUDED.account_id
+INSERT INTO link_accounts (user_id, link_id, key, account_id, is_read)
+SELECT :me, :link, given.*, false
+FROM unnest(CAST(:keys AS text[]), CAST(:accounts AS uuid[])) AS given
+ON CONFLICT (user_id, link_id, key) DO UPDATE SET account_id = EXCLUDED.account_id, is_read = false
 WHERE link_accounts.account_id <> EXCLUDED.account_id""")
+NUMBERLESS = text("SELECT id FROM accounts WHERE user_id = :me AND sealed_number IS NULL")
+UNREAD = text("""
+SELECT n.key FROM link_accounts n JOIN accounts a ON a.user_id = n.user_id AND a.id = n.account_id
+WHERE n.user_id = :me AND n.link_id = :link AND NOT n.is_read AND a.is_active ORDER BY n.key""")
+MARK_READ = text("""
+UPDATE link_accounts SET is_read = true
+WHERE user_id = :me AND link_id = :link AND NOT is_read
+    AND (CAST(:keys AS text[]) IS NULL OR key = ANY (CAST(:keys AS text[])))""")
 UNNAME = text("""
 DELETE FROM link_accounts
 WHERE user_id = :me AND link_id = :link AND account_id = ANY (CAST(:ids AS uuid[]))""")
@@ -137,6 +148,16 @@ class Accounts:
         if keys:
             given = {"keys": list(keys), "accounts": list(keys.values())}
             await self._db.run(NAME, link=link_id, **given)
+
+    async def numberless(self) -> Collection[AccountId]:
+        return [row["id"] for row in await self._db.rows(NUMBERLESS)]
+
+    async def unread(self, link_id: LinkId) -> Collection[str]:
+        return [row["key"] for row in await self._db.rows(UNREAD, link=link_id)]
+
+    async def mark_read(self, link_id: LinkId, keys: Collection[str] | None) -> None:
+        given = None if keys is None else sorted(keys)
+        await self._db.run(MARK_READ, link=link_id, keys=given)
 
     async def unname(self, link_id: LinkId, ids: Sequence[AccountId]) -> None:
         if ids:

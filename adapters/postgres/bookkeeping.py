@@ -7,6 +7,7 @@ from sqlalchemy import (
     CheckConstraint,
     Column,
     Date,
+    DateTime,
     Identity,
     Index,
     Integer,
@@ -95,6 +96,7 @@ sync_runs = Table(
     Column("error_retry_after_s", Integer()),
     Column("attempts", Integer(), nullable=False, server_default=ZERO),
     words("cursor", null=True),
+    words("position", null=True),
     Column("cancel_asked", Boolean(), nullable=False, server_default=FALSE),
     PrimaryKeyConstraint("user_id", "id"),
     of("links", "link_id"),
@@ -151,6 +153,31 @@ import_changes = Table(
     PrimaryKeyConstraint("user_id", "run_id", "seq"),
     of("sync_runs", "run_id"),
     CheckConstraint("kind IN ('account', 'holding', 'transaction')", name="kind"),
+)
+
+# Authorizations under way; `digest` is of their state.
+oauth_states = Table(
+    "oauth_states",
+    metadata,
+    id_of("user_id"),
+    id_of("id"),
+    Column("digest", LargeBinary(), nullable=False),
+    id_of("session_id"),
+    id_of("link_id"),
+    Column("mends", Boolean(), nullable=False),
+    words("provider_slug"),
+    words("redirect_uri"),
+    Column("sealed_verifier", LargeBinary(), nullable=False),
+    words("return_to", null=True),
+    words("alias", null=True),
+    instant("created_at", null=False),
+    instant("expires_at", null=False),
+    PrimaryKeyConstraint("user_id", "id"),
+    of_user(),
+    of("sessions", "session_id"),
+    of("links", "link_id"),
+    Index("ux_oauth_states_digest", "digest", unique=True),  # these two for doors
+    Index("ix_oauth_states_expires", "expires_at"),
 )
 
 tombstones = Table(
@@ -236,6 +263,17 @@ audit_report = Table(
     CheckConstraint("one", name="one"),
 )
 
+# `key` is a digest, `spent` when providers were asked; through doors alone, too.
+request_budgets = Table(
+    "request_budgets",
+    metadata,
+    Column("key", LargeBinary(), nullable=False),
+    Column("spent", ARRAY(DateTime(timezone=True)), nullable=False),
+    instant("over_at", null=False),
+    PrimaryKeyConstraint("key"),
+    Index("ix_request_budgets_over", "over_at"),
+)
+
 # One row, which says the same for everybody.
 security_config = Table(
     "security_config",
@@ -248,6 +286,20 @@ security_config = Table(
     PrimaryKeyConstraint("one"),
     CheckConstraint("one", name="one"),
     CheckConstraint("grace_seconds BETWEEN 0 AND 86400", name="grace_seconds"),
+)
+
+# One euro was worth `per_euro` of the currency; added to through a door.
+exchange_rates = Table(
+    "exchange_rates",
+    metadata,
+    words("currency"),
+    Column("day", Date(), nullable=False),
+    number("per_euro", null=False),
+    words("source"),
+    PrimaryKeyConstraint("currency", "day"),
+    CheckConstraint("currency ~ '^[A-Z]{3}$' AND currency <> 'EUR'", name="currency"),
+    CheckConstraint("per_euro > 0 AND per_euro < 'Infinity'::numeric", name="per_euro"),
+    CheckConstraint("length(source) BETWEEN 1 AND 255", name="source"),
 )
 
 casbin_rules = Table(

@@ -7,13 +7,16 @@ from typing import Any
 
 from adapters import telemetry
 from adapters.postgres.identity import user_of
+from adapters.postgres.jobs import RUN_OF_JOB, SETTINGS
 from adapters.postgres.pool import Connection, Pool, answer
 from adapters.postgres.summary import summary_of_sql
+from domain.authorizations import GRACE, LIFETIME, Begun
 from domain.identity import Role, SecurityConfig, Session, SessionId, UserId
-from domain.links import LinkId
+from domain.links import EXPIRY_MARKS, LinkId
 from domain.ports import KnownUser, LiveSession
 from domain.sync import RunId
 
+STALLED_MAX = 10_000  # that are looked at for a job
 USER_BY_EMAIL = """
 SELECT user_id, email, email_verified, password_hash, role, created_at, base_currency, time_zone,
     session_limit, token_version, totp_enabled, last_sign_in_at, password_changed_at
@@ -30,7 +33,16 @@ CLEAR_EMAIL_TOKENS = "SELECT clear_email_tokens($1, $2) AS count"
 FORGET_UNVERIFIED = "SELECT forget_unverified($1, $2) AS count"
 DUE_LINKS = "SELECT user_id, id FROM due_links($1, $2)"
 FORGET_SESSIONS = "SELECT forget_sessions($1) AS count"
-STALLED_RUNS = "SELECT user_id, id FROM stalled_runs($1, $2)"
+AUTHORIZATION = "SELECT provider_slug, return_to, is_own FROM authorization_by_state($1, $2, $3)"
+LAPSED_AUTHORIZATIONS = "SELECT user_id FROM lapsed_authorizations($1, $2, $3)"
+EXPIRING_LINKS = "SELECT user_id, id FROM expiring_links($1, $2, $3)"
+LINKS_BY_UPSTREAM = "SELECT user_id, id FROM links_by_upstream($1)"
+CLEAR_RECEIPTS = "SELECT clear_webhook_receipts($1, $2) AS count"
+# A backlog is none of those: its jobs wait.
+STALLED_RUNS = f"""
+SELECT s.user_id, s.id FROM stalled_runs($1, {STALLED_MAX}) s WHERE NOT EXISTS (
+    SELECT FROM jobs.{SETTINGS.queue_table} WHERE {RUN_OF_JOB} = s.id::text
+) LIMIT $2"""
 
 
 class PostgresDoors:
@@ -67,9 +79,36 @@ class PostgresDoors:
         [row] = await self._ask(FORGET_SESSIONS, limit)
         return int(row["count"])
 
+    async def authorization_by_state(
+        self, digest: bytes, session_id: SessionId | None, at: datetime
+    ) -> Begun | None:
+        for row in await self._ask(AUTHORIZATION, digest, session_id, at):
+            return Begun(
+                provider_slug=row["provider_slug"],
+                return_to=row["return_to"],
+                is_own=row["is_own"],
+            )
+        return None
+
+    async def lapsed_authorizations(self, at: datetime, limit: int) -> Sequence[UserId]:
+        rows = await self._ask(LAPSED_AUTHORIZATIONS, at, at - LIFETIME - GRACE, limit)
+        return [UserId(row["user_id"]) for row in rows]
+
     async def due_links(self, at: datetime, limit: int) -> Sequence[tuple[UserId, LinkId]]:
         rows = await self._ask(DUE_LINKS, at, limit)
         return [(UserId(row["user_id"]), LinkId(row["id"])) for row in rows]
+
+    async def expiring_links(self, at: datetime, limit: int) -> Sequence[tuple[UserId, LinkId]]:
+        rows = await self._ask(EXPIRING_LINKS, at, max(EXPIRY_MARKS), limit)
+        return [(UserId(row["user_id"]), LinkId(row["id"])) for row in rows]
+
+    async def links_by_upstream(self, upstream: str) -> Sequence[tuple[UserId, LinkId]]:
+        rows = await self._ask(LINKS_BY_UPSTREAM, upstream)
+        return [(UserId(row["user_id"]), LinkId(row["id"])) for row in rows]
+
+    async def clear_webhook_receipts(self, before: datetime, limit: int) -> int:
+        [row] = await self._ask(CLEAR_RECEIPTS, before, limit)
+        return int(row["count"])
 
     async def stalled_runs(self, before: datetime, limit: int) -> Sequence[tuple[UserId, RunId]]:
         rows = await self._ask(STALLED_RUNS, before, limit)

@@ -37,6 +37,9 @@ DELETE_JOBS = text(f"""
 DELETE FROM jobs.{SETTINGS.queue_table}
 WHERE split_part(dedupe_key, ':', 2) = CAST(CAST(:me AS uuid) AS text)""")
 
+# Of jobs with the key of a run: which.
+RUN_OF_JOB = "split_part(dedupe_key, ':', 4)"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Job:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Select, bindparam, select, text, update
@@ -9,9 +10,17 @@ from sqlalchemy import Select, bindparam, select, text, update
 from adapters.postgres import tables as t
 from adapters.postgres.connections import refused_by
 from adapters.postgres.writing import ME, Row, Writing, among, locked
-from domain.errors import Conflict, NotFound
+from domain.errors import Conflict, ErrorCode, LinkAction, NotFound
 from domain.identity import NOBODY
-from domain.links import Lease, Link, LinkId, LinkStatus, SealedCredentials
+from domain.links import (
+    Lease,
+    Link,
+    LinkId,
+    LinkStatus,
+    Renewal,
+    SealedCredentials,
+    SyncError,
+)
 
 LINK = select(*t.links.c).where(t.links.c.user_id == ME)
 ONE = LINK.where(t.links.c.id == bindparam("id"))
@@ -23,14 +32,26 @@ OF_LOGIN = LINK.where(
 OF_STATUS = LINK.where(among(t.links.c.status, "statuses")).order_by(
     t.links.c.connected_at.nulls_last(), t.links.c.id
 )
+OF_UPSTREAM = LINK.where(
+    t.links.c.upstream == bindparam("upstream"),
+    t.links.c.status != LinkStatus.DISCONNECTED.name,
+)
 SAVE = update(t.links).where(t.links.c.user_id == ME, t.links.c.id == bindparam("row_id"))
-CREDENTIALS = text("SELECT sealed, version FROM credentials WHERE user_id = :me AND link_id = :id")
+CREDENTIALS = text("""
+SELECT sealed, version, renew_at, renewal_fence, renewal_attempt, renewal_began_at
+FROM credentials WHERE user_id = :me AND link_id = :id""")
 NEW_VERSION = text("SELECT nextval('credentials_versions') AS version")
 SAVE_CREDENTIALS = text("""
-INSERT INTO credentials (user_id, link_id, sealed, version, updated_at)
-VALUES (:me, :id, :sealed, :version, clock_timestamp())
+INSERT INTO credentials (user_id, link_id, sealed, version, renew_at, updated_at)
+VALUES (:me, :id, :sealed, :version, CAST(:renew_at AS timestamptz), clock_timestamp())
 ON CONFLICT (user_id, link_id) DO UPDATE
-SET sealed = EXCLUDED.sealed, version = EXCLUDED.version, updated_at = EXCLUDED.updated_at""")
+SET sealed = EXCLUDED.sealed, version = EXCLUDED.version, updated_at = EXCLUDED.updated_at,
+    renew_at = EXCLUDED.renew_at, renewal_fence = NULL, renewal_attempt = NULL,
+    renewal_began_at = NULL""")
+SAVE_RENEWAL = text("""
+UPDATE credentials SET renewal_fence = CAST(:fence AS bigint),
+    renewal_attempt = CAST(:attempt AS integer), renewal_began_at = CAST(:began_at AS timestamptz)
+WHERE user_id = :me AND link_id = :id""")
 SHRED_CREDENTIALS = text("DELETE FROM credentials WHERE user_id = :me AND link_id = :id")
 
 # What syncing keeps about a link, which nobody is told of by the change feed.
@@ -43,6 +64,9 @@ BOOKKEEPING = frozenset(
         "lease_holder",
         "lease_until",
         "lease_fence",
+        "expiry_due_at",
+        "upstream",
+        "news_at",
     }
 )
 
@@ -57,6 +81,10 @@ class Links:
 
     async def by_login(self, provider_slug: str, login: str) -> Link | None:
         row = await self._db.row(OF_LOGIN, slug=provider_slug, login=login)
+        return None if row is None else _link(row)
+
+    async def by_upstream(self, upstream: str) -> Link | None:
+        row = await self._db.row(OF_UPSTREAM, upstream=upstream)
         return None if row is None else _link(row)
 
     async def list(self, statuses: Sequence[LinkStatus]) -> Sequence[Link]:
@@ -92,13 +120,33 @@ class Links:
 
     async def credentials(self, id: LinkId) -> SealedCredentials | None:
         row = await self._db.row(CREDENTIALS, id=id)
-        return None if row is None else SealedCredentials(row["sealed"], row["version"])
+        if row is None:
+            return None
+        renewal = None
+        if row["renewal_fence"] is not None:
+            renewal = Renewal(
+                fence=row["renewal_fence"],
+                attempt=row["renewal_attempt"],
+                began_at=row["renewal_began_at"],
+            )
+        return SealedCredentials(row["sealed"], row["version"], row["renew_at"], renewal)
 
-    async def save_credentials(self, id: LinkId, seal: Callable[[int], bytes]) -> None:
+    async def save_credentials(
+        self, id: LinkId, seal: Callable[[int], bytes], *, renew_at: datetime | None = None
+    ) -> None:
         # Of a sequence, since a count in the row would begin again once it was shredded.
         [drawn] = await self._db.rows(NEW_VERSION)
         version = drawn["version"]
-        await self._db.run(SAVE_CREDENTIALS, id=id, sealed=seal(version), version=version)
+        given = {"sealed": seal(version), "version": version, "renew_at": renew_at}
+        await self._db.run(SAVE_CREDENTIALS, id=id, **given)
+
+    async def save_renewal(self, id: LinkId, renewal: Renewal | None) -> None:
+        given = {
+            "fence": renewal.fence if renewal else None,
+            "attempt": renewal.attempt if renewal else None,
+            "began_at": renewal.began_at if renewal else None,
+        }
+        await self._db.run(SAVE_RENEWAL, id=id, **given)
 
     async def shred_credentials(self, id: LinkId) -> None:
         await self._db.run(SHRED_CREDENTIALS, id=id)
@@ -136,11 +184,28 @@ def _link(row: Row) -> Link:
         sync_every_s=row["sync_every_s"],
         consecutive_failures=row["consecutive_failures"],
         cursor=row["cursor"],
+        error=_error(row),
+        expiry_due_at=row["expiry_due_at"],
+        upstream=row["upstream"],
+        news_at=row["news_at"],
         lease=lease,
     )
 
 
+def _error(row: Row) -> SyncError | None:
+    if row["error_code"] is None:
+        return None
+    action = row["error_action"]
+    return SyncError(
+        code=ErrorCode[row["error_code"]],
+        message=row["error_message"],
+        retry_after_s=row["error_retry_after_s"],
+        action=None if action is None else LinkAction[action],
+    )
+
+
 def _values(link: Link) -> dict[str, Any]:
+    error = link.error
     is_held = link.lease is not None and link.lease.holder != NOBODY
     return {
         "provider_slug": link.provider_slug,
@@ -159,4 +224,11 @@ def _values(link: Link) -> dict[str, Any]:
         "lease_holder": link.lease.holder if is_held and link.lease else None,
         "lease_until": link.lease.until if is_held and link.lease else None,
         "lease_fence": link.lease.fence if link.lease else 0,
+        "error_code": error.code.name if error else None,
+        "error_message": error.message if error else None,
+        "error_action": error.action.name if error and error.action else None,
+        "error_retry_after_s": error.retry_after_s if error else None,
+        "expiry_due_at": link.expiry_due_at,
+        "upstream": link.upstream,
+        "news_at": link.news_at,
     }

@@ -9,10 +9,9 @@ from sqlalchemy import bindparam, func, select, text, update
 from adapters.postgres import bookkeeping as b
 from adapters.postgres.writing import ME, Row, Values, Writing, locked
 from domain.errors import ErrorCode, NotFound
-from domain.links import LinkId
+from domain.links import LinkId, SyncError
 from domain.sync import (
     QuarantinedRow,
-    RunError,
     RunId,
     SyncCounts,
     SyncRun,
@@ -94,7 +93,7 @@ class Runs:
 def _run(row: Row) -> SyncRun:
     error = None
     if row["error_code"] is not None:
-        error = RunError(
+        error = SyncError(
             code=ErrorCode[row["error_code"]],
             message=row["error_message"],
             retry_after_s=row["error_retry_after_s"],
@@ -123,6 +122,7 @@ def _run(row: Row) -> SyncRun:
         error=error,
         attempts=row["attempts"],
         cursor=row["cursor"],
+        position=row["position"],
         cancel_asked=row["cancel_asked"],
     )
 
@@ -155,6 +155,7 @@ def _values(run: SyncRun) -> Values:
         "error_retry_after_s": run.error.retry_after_s if run.error else None,
         "attempts": run.attempts,
         "cursor": run.cursor,
+        "position": run.position,
         "cancel_asked": run.cancel_asked,
     }
 

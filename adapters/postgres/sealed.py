@@ -39,6 +39,7 @@ COLUMNS: Mapping[Place, SealedColumn] = {
     Place.TOTP_SEED: SealedColumn(
         table="totp_secrets", column="sealed", row=None, version="version"
     ),
+    Place.VERIFIER: SealedColumn(table="oauth_states", column="sealed_verifier", row="id"),
 }
 
 

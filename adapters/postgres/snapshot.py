@@ -7,6 +7,7 @@ from adapters.postgres.reads.history import HistoryReads
 from adapters.postgres.reads.holdings import HoldingReads
 from adapters.postgres.reads.identity import IdentityReads
 from adapters.postgres.reads.links import LinkReads
+from adapters.postgres.reads.rates import RateReads
 from adapters.postgres.reads.reconciliation import ReconciliationReads
 from adapters.postgres.reads.securities import SecurityReads
 from adapters.postgres.reads.sessions import SessionReads
@@ -26,6 +27,7 @@ class Snapshot(
     HoldingReads,
     TransactionReads,
     HistoryReads,
+    RateReads,
     ReconciliationReads,
     SyncReads,
     AuditReads,

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable, Collection, Mapping
 from contextlib import asynccontextmanager, suppress
+from datetime import date
 
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
@@ -12,6 +13,7 @@ from adapters import telemetry
 from adapters.postgres import bookkeeping as b
 from adapters.postgres.accounts import Accounts
 from adapters.postgres.audit import AuditLog
+from adapters.postgres.authorizations import Authorizations
 from adapters.postgres.connections import answered
 from adapters.postgres.email_tokens import EmailTokens
 from adapters.postgres.history import History
@@ -20,6 +22,8 @@ from adapters.postgres.identity import Users
 from adapters.postgres.imports import Imports
 from adapters.postgres.jobs import Job, enqueue
 from adapters.postgres.links import Links
+from adapters.postgres.rates import rates_on
+from adapters.postgres.receipts import Receipts
 from adapters.postgres.runs import Runs
 from adapters.postgres.second_factor import SecondFactors
 from adapters.postgres.securities import Securities
@@ -30,6 +34,8 @@ from domain.audit import Attempt, AuditOutcome
 from domain.errors import Unavailable
 from domain.events import Event
 from domain.identity import Actor, UserId
+from domain.money import Currency
+from domain.rates import Rates
 from domain.storage import people
 from domain.storage import work as storage
 from domain.sync import RunId
@@ -53,6 +59,8 @@ class PostgresWork:
         self.email_tokens: people.EmailTokens = EmailTokens(db)
         self.second_factors: people.SecondFactors = SecondFactors(db)
         self.links: storage.Links = Links(db)
+        self.authorizations: storage.Authorizations = Authorizations(db)
+        self.receipts: storage.Receipts = Receipts(db)
         self.accounts: storage.Accounts = Accounts(db)
         self.securities: storage.Securities = Securities(db)
         self.holdings: storage.Holdings = Holdings(db)
@@ -61,6 +69,9 @@ class PostgresWork:
         self.runs: storage.Runs = (runs := Runs(db))
         self.moved = runs.moved
         self.imports: storage.Imports = Imports(db)
+
+    async def rates(self, currencies: Collection[Currency], day: date) -> Rates:
+        return await rates_on(self._db, currencies, day)
 
     def record(self, event: Event) -> None:
         self._events.append(event)

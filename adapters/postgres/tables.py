@@ -40,9 +40,11 @@ from adapters.postgres.columns import (
     words,
 )
 from domain.accounts import AccountType
+from domain.errors import LinkAction
 from domain.identity import Role
 from domain.links import LinkStatus
 from domain.mail import Purpose
+from domain.providers import Noticed
 from domain.securities import AssetType, OptionSide
 from domain.transactions import TransactionStatus, TransactionSubtype
 
@@ -170,11 +172,43 @@ links = Table(
     instant("lease_until"),
     Column("lease_fence", BigInteger(), nullable=False, server_default=ZERO),
     version(),
+    words("error_code", null=True),
+    words("error_message", null=True),
+    words("error_action", null=True),
+    Column("error_retry_after_s", Integer()),
+    instant("expiry_due_at"),
+    words("upstream", null=True),
+    instant("news_at"),
     PrimaryKeyConstraint("user_id", "id"),
     of_user(),
     one_of("status", LinkStatus),
+    one_of("error_action", LinkAction, null=True),
     Index("ux_links_login", "user_id", "provider_slug", "login", unique=True),
     Index("ix_links_due", "next_sync_at", postgresql_where=text("next_sync_at IS NOT NULL")),
+    Index("ix_links_upstream", "upstream", postgresql_where=text("upstream IS NOT NULL")),
+    Index("ix_links_pending", "created_at", postgresql_where=text("status = 'PENDING'")),
+    Index(  # for a door, as the one before
+        "ix_links_expiring",
+        "credentials_expire_at",
+        postgresql_where=text(
+            "credentials_expire_at IS NOT NULL AND status IN ('ACTIVE', 'FAILED')"
+        ),
+    ),
+)
+
+webhook_receipts = Table(
+    "webhook_receipts",
+    metadata,
+    id_of("user_id"),
+    id_of("link_id"),
+    words("receipt"),
+    words("said"),
+    instant("said_at", null=False),
+    instant("received_at", null=False),
+    PrimaryKeyConstraint("user_id", "link_id", "receipt"),
+    of("links", "link_id"),
+    one_of("said", Noticed),
+    Index("ix_webhook_receipts_received", "received_at"),  # for a door
 )
 
 credentials = Table(
@@ -185,6 +219,10 @@ credentials = Table(
     Column("sealed", LargeBinary(), nullable=False),
     instant("updated_at", null=False),
     Column("version", BigInteger(), nullable=False, server_default=ZERO),
+    instant("renew_at"),
+    Column("renewal_fence", BigInteger()),
+    Column("renewal_attempt", Integer()),
+    instant("renewal_began_at"),
     PrimaryKeyConstraint("user_id", "link_id"),
     of("links", "link_id"),
 )
@@ -226,6 +264,7 @@ link_accounts = Table(
     id_of("link_id"),
     words("key"),
     id_of("account_id"),
+    Column("is_read", Boolean(), nullable=False, server_default=TRUE),
     PrimaryKeyConstraint("user_id", "link_id", "key"),
     of("links", "link_id"),
     of("accounts", "account_id"),
@@ -346,6 +385,7 @@ transaction_keys = Table(
     id_of("account_id"),
     words("key"),
     id_of("transaction_id"),
+    Column("is_replaced", Boolean(), nullable=False, server_default=FALSE),
     PrimaryKeyConstraint("user_id", "link_id", "account_id", "key"),
     of("links", "link_id"),
     of("transactions", "transaction_id"),

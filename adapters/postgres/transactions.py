@@ -42,10 +42,11 @@ ALONE = select(*COLUMNS).where(t.transactions.c.user_id == ME, among(t.transacti
 # tables that have just been filled would cost a hundred times that. Only of transaction_keys, for
 # which it knows no person from another (migration 0007): it would take another's index for as good.
 KEYED = text("""
-SELECT asked.account_id, asked.key, named.transaction_id
+SELECT asked.account_id, asked.key, named.transaction_id, named.is_replaced
 FROM unnest(CAST(:accounts AS uuid[]), CAST(:keys AS text[])) AS asked (account_id, key)
 CROSS JOIN LATERAL (
-    SELECT k.transaction_id FROM transaction_keys k WHERE k.user_id = :me AND k.link_id = :link
+    SELECT k.transaction_id, k.is_replaced FROM transaction_keys k
+    WHERE k.user_id = :me AND k.link_id = :link
         AND k.account_id = asked.account_id AND k.key = asked.key LIMIT 1
 ) AS named""")
 # Whether it is removed is asked of the row; what is gone at one source may not be at the other.
@@ -66,13 +67,23 @@ CROSS JOIN LATERAL (
 ) AS named
 WHERE t.user_id = :me AND t.account_id = ANY (CAST(:accounts AS uuid[]))
     AND t.date BETWEEN :first AND :last AND t.removed_at IS NULL""")
+# Of an account few are pending; the dates are looked up, and so little more is looked at.
+PENDING = text("""
+SELECT t.id, named.key FROM transactions t
+CROSS JOIN LATERAL (
+    SELECT k.key FROM transaction_keys k
+    WHERE k.user_id = :me AND k.transaction_id = t.id AND k.link_id = :link OFFSET 0
+) AS named
+WHERE t.user_id = :me AND t.account_id = ANY (CAST(:accounts AS uuid[]))
+    AND t.date >= :since AND t.status = 'PENDING'""")
 NAME = text("""
-INSERT INTO transaction_keys (user_id, link_id, account_id, key, transaction_id)
+INSERT INTO transaction_keys (user_id, link_id, account_id, key, transaction_id, is_replaced)
 SELECT :me, :link, given.* FROM unnest(CAST(:accounts AS uuid[]), CAST(:keys AS text[]),
-    CAST(:transactions AS uuid[])) AS given
+    CAST(:transactions AS uuid[]), CAST(:replaced AS boolean[])) AS given
 ON CONFLICT (user_id, link_id, account_id, key)
-DO UPDATE SET transaction_id = EXCLUDED.transaction_id
-WHERE transaction_keys.transaction_id <> EXCLUDED.transaction_id""")
+DO UPDATE SET transaction_id = EXCLUDED.transaction_id, is_replaced = EXCLUDED.is_replaced
+WHERE transaction_keys.transaction_id <> EXCLUDED.transaction_id
+    OR transaction_keys.is_replaced <> EXCLUDED.is_replaced""")
 UNNAME = text("""
 DELETE FROM transaction_keys
 WHERE user_id = :me AND link_id = :link AND account_id = ANY (CAST(:accounts AS uuid[]))""")
@@ -107,9 +118,9 @@ class Transactions:
         if not keys:
             return StoredTransactions(by_key={})
         accounts = [account for account, _ in keys]
-        by_key = await self._keyed(link_id, accounts, [key for _, key in keys])
+        by_key, replaced = await self._keyed(link_id, accounts, [key for _, key in keys])
         if days is None or all(key in by_key for key in keys):
-            return StoredTransactions(by_key=by_key)
+            return StoredTransactions(by_key=by_key, replaced=replaced)
         where = {"accounts": sorted(set(accounts)), "first": days[0], "last": days[1]}
         others = await self._db.rows(OTHERS, link=link_id, **where)
         unnamed: Sequence[RowMapping] = ()
@@ -123,19 +134,33 @@ class Transactions:
             by_key=by_key,
             others=[_beside(row) for row in others],
             unnamed=[_beside(row) for row in unnamed],
+            replaced=replaced,
         )
 
     async def _keyed(
         self, link_id: LinkId, accounts: Sequence[AccountId], keys: Sequence[str]
-    ) -> Mapping[tuple[AccountId, str], Transaction]:
+    ) -> tuple[Mapping[tuple[AccountId, str], Transaction], set[tuple[AccountId, str]]]:
+        """What each key names, and those of them whose pending row has settled under another."""
         named = await self._db.rows(KEYED, link=link_id, accounts=accounts, keys=keys)
         if not named:
-            return {}
+            return {}, set()
         rows = await self._db.rows(ALONE, ids=[name["transaction_id"] for name in named])
         ids = (row["security_id"] for row in rows if row["security_id"] is not None)
         securities = await securities_by_id(self._db, ids)
         found = {row["id"]: transaction_of(row, securities.get(row["security_id"])) for row in rows}
-        return {(name["account_id"], name["key"]): found[name["transaction_id"]] for name in named}
+        known = {(name["account_id"], name["key"]): name for name in named}
+        replaced = {key for key, name in known.items() if name["is_replaced"]}
+        return {key: found[name["transaction_id"]] for key, name in known.items()}, replaced
+
+    async def pending(
+        self, link_id: LinkId, accounts: Sequence[AccountId], since: date
+    ) -> Sequence[tuple[Transaction, str]]:
+        named = await self._db.rows(PENDING, link=link_id, accounts=accounts, since=since)
+        if not named:
+            return []
+        rows = await self._db.rows(BY_ID, ids=sorted({row["id"] for row in named}))
+        found = {row["id"]: _beside(row) for row in rows}
+        return [(found[row["id"]], row["key"]) for row in named]
 
     async def write(self, merge: Merge[Transaction]) -> None:
         await self._db.write(t.transactions, merge, transaction_values)
@@ -144,7 +169,8 @@ class Transactions:
         if merge.named:
             accounts, keys = zip(*merge.named, strict=True)
             ids = list(merge.named.values())
-            given = {"accounts": accounts, "keys": keys, "transactions": ids}
+            replaced = [key in merge.replaced for key in merge.named]
+            given = {"accounts": accounts, "keys": keys, "transactions": ids, "replaced": replaced}
             await self._db.add_all(NAME, len(ids), link=link_id, **given)
 
     async def delete(self, ids: Sequence[TransactionId]) -> None:

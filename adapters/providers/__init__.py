@@ -2,11 +2,15 @@
 
 from collections.abc import Collection
 
+from adapters.providers.alpaca import Alpaca
 from adapters.providers.configuration import Client, Configuration
 from adapters.providers.file import ANY, CHASE, FileProvider
 from adapters.providers.kit import Outside
 from adapters.providers.manual import ManualAccounts
+from adapters.providers.plaid import Plaid
 from adapters.providers.sandbox import Sandbox
+from adapters.providers.schwab import Schwab
+from adapters.providers.simplefin import SimpleFin
 from domain.ports import ReadStatement
 from domain.providers import Provider
 
@@ -24,6 +28,10 @@ def providers(
     """By slug; only those in `enabled`, where it is given."""
     made: list[Provider] = [
         Sandbox(timing=outside.timing, latency_s=sandbox_latency_s),
+        Schwab(outside, configuration.schwab),
+        SimpleFin(outside, configuration),
+        Alpaca(outside, configuration.alpaca),
+        Plaid(configuration.plaid, outside, public_url=configuration.public_url),
         FileProvider(ANY, read_statement),
         FileProvider(CHASE, read_statement),
         ManualAccounts(),

@@ -1,7 +1,7 @@
 """One snapshot to read from."""
 
-from collections.abc import Mapping, Sequence
-from datetime import datetime
+from collections.abc import Collection, Mapping, Sequence
+from datetime import date, datetime
 from typing import Protocol
 from uuid import UUID
 
@@ -12,6 +12,8 @@ from domain.holdings import Holding, HoldingFilter, HoldingId, HoldingKey
 from domain.identity import OwnSession, Person, SecurityConfig, User, UserId
 from domain.jobs import JobsStatus
 from domain.links import Link, LinkId
+from domain.money import Currency
+from domain.rates import Rates
 from domain.reconciliation import Balances
 from domain.securities import Security, SecurityId
 from domain.sync import QuarantinedRow, RunId, SyncRun
@@ -98,6 +100,9 @@ class OwnedReads(Protocol):
         self, accounts: Sequence[AccountId], *, count: int
     ) -> Sequence[BalanceSnapshot]:
         """The last `count` of each account, by account then time."""
+
+    async def rates(self, currencies: Collection[Currency], *, since: date, until: date) -> Rates:
+        """By which amounts of these currencies are converted into one another on those days."""
 
     async def balances_and_transactions(
         self, accounts: Sequence[AccountId]

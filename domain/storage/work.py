@@ -7,14 +7,16 @@ from typing import Any, Protocol
 from uuid import UUID
 
 from domain.accounts import Account, AccountId
+from domain.authorizations import Authorization
 from domain.events import Event
 from domain.history import BalanceSnapshot
 from domain.holdings import Holding, HoldingId
-from domain.identity import UserId
+from domain.identity import SessionId, UserId
 from domain.imports import ImportFile
-from domain.links import Link, LinkId, LinkStatus, SealedCredentials
+from domain.links import Link, LinkId, LinkStatus, Renewal, SealedCredentials
 from domain.merging import Merge, StoredTransactions, TransactionMerge
-from domain.money import Money
+from domain.money import Currency, Money
+from domain.rates import Rates
 from domain.securities import Security
 from domain.storage.people import EmailTokens, Rotation, SecondFactors, Sessions, Users
 from domain.sync import QuarantinedRow, RunId, SyncRun
@@ -28,14 +30,50 @@ class Links(Protocol):
     async def by_login(self, provider_slug: str, login: str) -> Link | None:
         """A link that is not disconnected."""
 
+    async def by_upstream(self, upstream: str) -> Link | None:
+        """One that is not disconnected."""
+
     async def list(self, statuses: Sequence[LinkStatus]) -> Sequence[Link]: ...
     async def add(self, link: Link) -> None: ...
     async def save(self, link: Link) -> None: ...
     async def credentials(self, id: LinkId) -> SealedCredentials | None: ...
-    async def save_credentials(self, id: LinkId, seal: Callable[[int], bytes]) -> None:
-        """`seal` is given their version, which the link never had before, nor has again."""
+    async def save_credentials(
+        self, id: LinkId, seal: Callable[[int], bytes], *, renew_at: datetime | None = None
+    ) -> None:
+        """`seal` is given their version, which the link never had before, nor has again. No
+        renewal of them has begun."""
+
+    async def save_renewal(self, id: LinkId, renewal: Renewal | None) -> None:
+        """What is known of the renewal of its credentials."""
 
     async def shred_credentials(self, id: LinkId) -> None: ...
+
+
+class Receipts(Protocol):
+    """Which webhooks came, for as long as they could come again."""
+
+    async def add(
+        self, link_id: LinkId, receipt: str, *, said: str, said_at: datetime, at: datetime
+    ) -> bool:
+        """Whether it is new. `said` is the name of what it says."""
+
+    async def latest(self, link_id: LinkId, said: Collection[str]) -> datetime | None:
+        """When one of these was last said."""
+
+
+class Authorizations(Protocol):
+    async def add(self, authorization: Authorization) -> None: ...
+    async def take(self, digest: bytes, session_id: SessionId) -> Authorization | None:
+        """The one of this state, which is no more: of this session, whether or not in time."""
+
+    async def forget(self, link_id: LinkId) -> None:
+        """All that are under way for this link."""
+
+    async def forget_link(self, id: LinkId) -> None:
+        """One that waits for consent, and will not get it; any other stays."""
+
+    async def forget_lapsed(self, at: datetime) -> None:
+        """Those whose time is over, and the links that waited for them."""
 
 
 class Accounts(Protocol):
@@ -57,6 +95,15 @@ class Accounts(Protocol):
 
     async def name(self, link_id: LinkId, keys: Mapping[str, AccountId]) -> None:
         """From now on the link's provider calls these accounts by these keys."""
+
+    async def numberless(self) -> Collection[AccountId]:
+        """Of which nobody has told the whole number."""
+
+    async def unread(self, link_id: LinkId) -> Collection[str]:
+        """The link's keys of active accounts of which not all of the past has been read yet."""
+
+    async def mark_read(self, link_id: LinkId, keys: Collection[str] | None) -> None:
+        """All of the past of these has been read by now; None: of all of the link."""
 
     async def unname(self, link_id: LinkId, ids: Sequence[AccountId]) -> None:
         """The link's provider does not call them by any key that it had for them."""
@@ -96,6 +143,11 @@ class Transactions(Protocol):
     ) -> StoredTransactions:
         """With `named_now`, all keys of a file: the link's own transactions that these do not name
         are `unnamed`."""
+
+    async def pending(
+        self, link_id: LinkId, accounts: Sequence[AccountId], since: date
+    ) -> Sequence[tuple[Transaction, str]]:
+        """What is pending there since, removed ones too, by each key that the link has for it."""
 
     async def write(self, merge: Merge[Transaction]) -> None: ...
     async def name(self, link_id: LinkId, merge: TransactionMerge) -> None: ...
@@ -184,6 +236,9 @@ class Imports(Protocol):
         The snapshots of such an account go to the import that stated no other.
         """
 
+    async def unname(self, run_id: RunId, link_id: LinkId) -> None:
+        """Its link names no more what only this import of it told: it keeps nothing from going."""
+
     async def forget(self, run_id: RunId) -> None: ...
     async def forget_all(self, link_id: LinkId) -> None:
         """What all imports of the link changed: they cannot be taken back any more."""
@@ -205,6 +260,8 @@ class Work(Protocol):
     email_tokens: EmailTokens
     second_factors: SecondFactors
     links: Links
+    authorizations: Authorizations
+    receipts: Receipts
     accounts: Accounts
     securities: Securities
     holdings: Holdings
@@ -212,6 +269,9 @@ class Work(Protocol):
     history: History
     runs: Runs
     imports: Imports
+
+    async def rates(self, currencies: Collection[Currency], day: date) -> Rates:
+        """By which amounts of these currencies are converted into one another on that day."""
 
     def record(self, event: Event) -> None: ...
     def later(

@@ -93,7 +93,6 @@ async def _queued(wired: Wired) -> SyncRun:
         alias=None,
         credentials=Secrets({"scenario": SCENARIO}),
         nothing=None,
-        oauth=False,
         at=app.now(),
     )
     await connect_provider(app, connect)

@@ -38,6 +38,7 @@ def test_what_was_sealed_before_versions_were_counted_is_bound_as_it_was() -> No
     assert bound_to(Place.CREDENTIALS, USER, ROW) == b"credentials|" + both
     assert bound_to(Place.ACCOUNT_NUMBER, USER, ROW) == b"number|" + both
     assert bound_to(Place.FILE, USER, ROW) == b"file|" + both
+    assert bound_to(Place.VERIFIER, USER, ROW) == b"verifier|" + both
     assert bound_to(Place.LOGIN, USER) == b"login|" + USER.bytes
     assert bound_to(Place.ACCOUNT, USER) == b"account|" + USER.bytes
     assert bound_to(Place.ACCOUNT_KEY, USER, ROW) == b"key|" + both

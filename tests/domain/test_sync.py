@@ -22,8 +22,9 @@ from domain.identity import (
     session_limit,
 )
 from domain.imports import Statement, content_keys, pages_of
+from domain.links import SyncError
 from domain.securities import is_cusip, is_isin
-from domain.sync import Page, RunError, SyncCounts, SyncScope, SyncStatus
+from domain.sync import Page, SyncCounts, SyncScope, SyncStatus
 from tests.builders import NOW, a_run, received_account, received_transaction
 
 NONE = SyncCounts()
@@ -62,9 +63,9 @@ def test_counts_add_up(a: SyncCounts, b: SyncCounts) -> None:
 
 def test_an_error_of_a_run_keeps_when_to_come_back() -> None:
     refusal = ProviderUnavailable("down", provider="sandbox", retry_after_s=9)
-    assert RunError.of(refusal).retry_after_s == 9
+    assert SyncError.of(refusal).retry_after_s == 9
     rejected = CredentialsRejected("no", provider="x", code=ErrorCode.AUTHORIZATION_EXPIRED)
-    assert RunError.of(rejected).code is ErrorCode.AUTHORIZATION_EXPIRED
+    assert SyncError.of(rejected).code is ErrorCode.AUTHORIZATION_EXPIRED
 
 
 def test_every_error_code_belongs_to_one_kind_of_refusal() -> None:

@@ -21,6 +21,7 @@ from tests.e2e.stack import PASSWORD
 SAID: dict[str, Callable[[], Any]] = {
     "email": lambda: f"person-{token_hex(6)}@example.com",
     "token": lambda: token_urlsafe(32),
+    "state": lambda: token_urlsafe(32),
     "password": lambda: PASSWORD,
     "currentPassword": lambda: PASSWORD,
     "newPassword": lambda: f"{PASSWORD}, and another",

@@ -39,6 +39,9 @@ TRUNCATE = "TRUNCATE audit_log"
 # What nobody asks for over the network: the shell, the worker, what a command leads to.
 OF_THE_SHELL = {"user.create", "role.grant"}
 OF_THE_WORKER = {"sync.schedule", "sync.run", "user.register", "password_reset.mail"}
+OF_THE_WORKER |= {"link.renew", "link.expire"}
+OF_PROVIDERS = {"link.notice"}  # their webhooks
+BESIDE = {"link.authorize"}  # connectProvider, where consent is asked for first
 
 
 @pytest.fixture
@@ -111,7 +114,7 @@ async def test_every_mutation_leaves_exactly_an_attempt_and_its_outcome(
             assert {row["ip_address"] for row in rows} == {"127.0.0.1"}, name
 
     by_mutation = {rule.command for rule in rules.values() if rule is not None}
-    assert every_action() == by_mutation | OF_THE_SHELL | OF_THE_WORKER
+    assert every_action() == (by_mutation | OF_THE_SHELL | OF_THE_WORKER | OF_PROVIDERS | BESIDE)
 
 
 async def test_what_a_person_did_is_on_record_with_its_outcome_and_nothing_twice(

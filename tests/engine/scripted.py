@@ -46,10 +46,13 @@ class Scripted:
     script: Script = field(default_factory=list)
     asked: list[PullRequest] = field(default_factory=list)
     before: Callable[[int], Any] | None = None  # awaited before the page of this number
+    asked_to_connect: Callable[[], Any] | None = None  # awaited by then
     reads: Callable[[QuarantinedRow], Page | None] = lambda row: None
     expire_at: datetime | None = None
 
     async def connect(self, credentials: Mapping[str, str], at: datetime) -> Login:
+        if self.asked_to_connect is not None:
+            await self.asked_to_connect()
         return Login(
             identity=credentials["login"],
             credentials=credentials,

@@ -211,6 +211,19 @@ async def test_what_cannot_be_withdrawn_does_not_stand_in_the_way_and_is_named(
     assert await engine.count("users") == 0
 
 
+async def test_one_that_is_offered_no_more_does_not_either(engine: Engine, outbox: Outbox) -> None:
+    link = await engine.connect(provider="scripted", login="ann")
+    others = {slug: one for slug, one in engine.app.providers.items() if slug != "scripted"}
+    engine.app = replace(engine.app, providers=others)
+
+    cmd = Disconnect(actor=engine.actor, link_id=link.id, delete_data=False, at=engine.clock())
+    assert (await disconnect(engine.app, cmd)).status.value == "DISCONNECTED"
+
+    assert await engine.count("credentials") == 0
+    [told] = await engine.rows("events", "name = 'link.disconnected'", order="seq")
+    assert json.loads(told["facts"])["standing"] == "scripted"
+
+
 async def test_one_that_never_answers_is_waited_for_until_the_deadline(engine: Engine) -> None:
     app = replace(engine.app, providers=known(Stubborn("silent", None)))
     grants = [Grant(provider_slug="silent", credentials={"login": "ann"})]

@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from domain.commands.running import Busy, Interrupted, RunSync, run_sync
+from domain.commands.leases import Busy
+from domain.commands.running import Interrupted, RunSync, run_sync
 from domain.identity import new_id
 from domain.sync import LEASE, RunId, SyncRun, SyncStatus
 from tests.engine.scripted import Scripted, accounts, checking, spent, transactions

@@ -177,7 +177,7 @@ async def test_mending_keeps_the_accounts_and_goes_on_from_the_last_sync(
 async def test_mending_stops_the_run_that_still_uses_the_old_credentials(
     engine: Engine, scripted: Scripted
 ) -> None:
-    from domain.commands.running import LeaseLost
+    from domain.commands.leases import LeaseLost
 
     scripted.script = [accounts(checking()), transactions(spent("t1"))]
     link = await engine.connect(provider="scripted", login="ann")
@@ -195,6 +195,21 @@ async def test_mending_stops_the_run_that_still_uses_the_old_credentials(
     [again] = await engine.run_waiting()
     assert again.status is SyncStatus.SUCCEEDED
     assert await engine.count("transactions") == 1
+
+
+async def test_a_link_that_is_disconnected_while_it_is_mended_stays_so(
+    engine: Engine, scripted: Scripted
+) -> None:
+    link, _ = await engine.linked(provider="scripted", login="ann")
+    scripted.asked_to_connect = lambda: cut(engine, link, delete_data=True)
+    with pytest.raises(Conflict, match="disconnected"):
+        await engine.connect(provider="scripted", link_id=link.id, login="ann")
+    assert (await engine.link(link.id))["status"] == "DISCONNECTED"
+    assert await engine.count("credentials") == 0
+
+    scripted.asked_to_connect = None
+    again = await engine.connect(provider="scripted", link_id=link.id, login="ann")
+    assert (again.id, again.status.value) == (link.id, "ACTIVE")
 
 
 async def test_a_link_is_mended_only_at_its_own_provider(

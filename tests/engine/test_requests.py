@@ -147,7 +147,7 @@ async def test_a_link_is_due_after_its_interval_and_then_queued_once(engine: Eng
     link, _ = await engine.linked(scenario="empty")
     assert await engine.app.doors.due_links(engine.clock(), 10) == []
     assert await schedule(engine, link.id) is None
-    engine.clock.turn(hours=6)
+    engine.clock.turn(hours=7)  # six, and the chance that spreads them
     assert await engine.app.doors.due_links(engine.clock(), 10) == [(engine.actor.user_id, link.id)]
 
     run = await schedule(engine, link.id)
@@ -162,7 +162,7 @@ async def test_a_scheduled_run_that_is_cancelled_leaves_the_link_due_again(
     engine: Engine,
 ) -> None:
     link, _ = await engine.linked(scenario="empty")
-    engine.clock.turn(hours=6)
+    engine.clock.turn(hours=7)
     run = await schedule(engine, link.id)
     assert run is not None
     await cancel(engine, run)

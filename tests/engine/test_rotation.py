@@ -14,19 +14,22 @@ import pytest
 from adapters.postgres.sealed import COLUMNS, SealedValue, replace_sealed
 from adapters.security.keyring import LINGER_S, TAKEN_UP_S, Keyring
 from adapters.security.vault import Vault, header_of
+from domain.commands.authorizing import Authorize, authorize
 from domain.commands.mailing import seal_job
 from domain.identity import NOBODY, Actor, Role, new_id
 from domain.imports import IN_REQUEST_BYTES_MAX
 from domain.sealing import Place, bound_to
 from domain.sync import SyncStatus
 from gateway.keys.rotating import NotAllRewrapped, Progress, Rotated, RotateKeys, rotate_keys
+from tests.engine.consenting import Consenting
 from tests.engine.files import account, bank, january
 from tests.engine.scripted import Scripted, accounts, checking
-from tests.engine.world import Engine
+from tests.engine.sessions import actor_of, enter
+from tests.engine.world import Engine, known
 from tests.security.test_keyring import aged
 
 OPERATOR = Actor(user_id=NOBODY, role=Role.ADMIN)
-FINGERPRINTS = {Place.LOGIN, Place.ACCOUNT, Place.ACCOUNT_KEY}
+FINGERPRINTS = {Place.LOGIN, Place.ACCOUNT, Place.ACCOUNT_KEY, Place.UPSTREAM}
 
 
 @dataclass(slots=True, kw_only=True)
@@ -87,9 +90,23 @@ async def rotating(engine: Engine, scripted: Scripted) -> Rotating:
         key = new_id()
         sealed = seal_job(engine.app, engine.actor.user_id, key, {"token": "mailed"})
         work.later("mail", key=str(key), payload={"id": str(key), "sealed": sealed})
+    await _ask_for_consent(engine)
     found = Rotating(engine=engine, path=engine.data_dir / "keyring.json")
     assert {value.place for value in await found.sealed()} == set(Place) - FINGERPRINTS
     return found
+
+
+async def _ask_for_consent(engine: Engine) -> None:
+    """Which is answered by nobody."""
+    cmd = Authorize(
+        actor=await actor_of(engine, await enter(engine)),
+        provider_slug="consenting",
+        link_id=None,
+        alias=None,
+        return_to=None,
+        at=engine.clock(),
+    )
+    await authorize(replace(engine.app, providers=known(Consenting())), cmd)
 
 
 async def test_every_column_that_holds_sealed_values_is_known(engine: Engine) -> None:

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from domain.commands.running import Busy
+from domain.commands.leases import Busy
 from domain.commands.settings import UpdateSettings, update_settings
 from domain.errors import NotPermitted, Unavailable
 from domain.handling import command

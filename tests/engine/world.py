@@ -84,7 +84,6 @@ class Engine:
                 alias=alias,
                 credentials=Secrets(credentials) if credentials else None,
                 nothing=None if credentials else True,
-                oauth=False,
                 at=self.clock(),
             ),
         )

@@ -97,7 +97,7 @@ def _value(at: str, of: GraphQLInputType, asked: Asked) -> Pair:
 def _input(of: GraphQLInputObjectType, asked: Asked) -> Pair:
     dice, names = asked.dice, [*of.fields]
     if of.extensions["strawberry-definition"].is_one_of:
-        weights = [10 if name == "credentials" else 1 for name in names]
+        weights = [{"credentials": 10, "oauth": 3}.get(name, 1) for name in names]
         names = dice.choices(names, weights)
     else:
         names = [n for n in names if _is_given(f"{of.name}.{n}", of.fields[n], asked)]
@@ -110,7 +110,9 @@ def _input(of: GraphQLInputObjectType, asked: Asked) -> Pair:
 
 def _is_given(at: str, field: GraphQLInputField, asked: Asked) -> bool:
     is_hostile = asked.hostile is not None and asked.hostile[0] == at
-    return is_required_input_field(field) or is_hostile or asked.dice.chance(OPTIONAL)
+    if is_required_input_field(field) or is_hostile or at in words.GIVEN:
+        return True
+    return asked.dice.chance(OPTIONAL)
 
 
 def _scalar(at: str, kind: str, asked: Asked) -> Pair:

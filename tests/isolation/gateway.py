@@ -38,7 +38,8 @@ from gateway.settings import Settings
 from gateway.websocket.endpoint import GraphQLOverWs
 from gateway.wiring import Wired, wire
 from schema.context import Context
-from tests.engine.world import roomy
+from tests.engine.consenting import Consenting
+from tests.engine.world import known, roomy
 from tests.isolation.planted import PlantedSandbox
 from tests.isolation.walls import (
     Rewrite,
@@ -184,7 +185,7 @@ class InProcess:
         said = json.loads(row["payload"])
         user = UserId(UUID(said.pop("user")))
         try:
-            if row["entrypoint"] == JOB:
+            if row["entrypoint"].startswith(JOB):
                 await self._sync(user, RunId(UUID(said["run"])))
             else:
                 await CHORES[row["entrypoint"]](self.app, user, said)
@@ -218,7 +219,10 @@ async def in_process(
         app = replace(
             wired.app,
             store=PostgresStore(engine, mac=mac, moved=moved),
-            providers={**wired.app.providers, "sandbox": PlantedSandbox()},
+            providers={
+                **wired.app.providers,
+                **known(PlantedSandbox(), Consenting(owner=None)),
+            },
             mail=letters,
             now=clock,
             limit_settings=_roomy(),
@@ -226,8 +230,8 @@ async def in_process(
         wired = replace(wired, app=app, pool=pool)
         authenticator = _authenticator(wired)
         view = graphql_view(wired, authenticator)
-        known = _documents.setdefault("all", view.operations.documents)
-        view.operations = replace(view.operations, documents=known)
+        documents = _documents.setdefault("all", view.operations.documents)
+        view.operations = replace(view.operations, documents=documents)
         yield InProcess(
             app=app,
             view=view,

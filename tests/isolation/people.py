@@ -28,6 +28,7 @@ class Person:
     new_seed: str | None = None  # while it is not confirmed
     recovery: list[str] = field(default_factory=list)
     reset_tokens: list[str] = field(default_factory=list)
+    states: list[str] = field(default_factory=list)  # of consent that they were asked for
     ids: dict[str, list[str]] = field(default_factory=dict)  # global ones, by kind
     gone: dict[str, list[str]] = field(default_factory=dict)
     cursors: dict[str, list[str]] = field(default_factory=dict)  # by the list's name

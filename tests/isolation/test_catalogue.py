@@ -86,6 +86,7 @@ async def test_what_is_unique_is_so_of_each_user_or_is_found_by_a_secret(
     assert {row["name"] for row in unique} == {
         "ux_users_email",  # registering says the same whether or not it is taken
         *("ux_sessions_refresh_hash", "ux_refresh_tokens_digest", "ux_email_tokens_digest"),
+        "ux_oauth_states_digest",
         *("ux_audit_log_id", "ux_audit_log_seq"),  # both made by us
     }
 
@@ -127,7 +128,7 @@ async def test_of_what_is_nobodys_the_runtime_role_reads_the_rules_and_no_more(
         """
     )
     assert {row["name"] for row in granted} == {
-        *("alembic_version", "casbin_rules", "casbin_roles", "security_config")
+        *("alembic_version", "casbin_rules", "casbin_roles", "security_config", "exchange_rates")
     }
     assert all(row["may"] == ["SELECT"] for row in granted)
 

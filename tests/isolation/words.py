@@ -30,6 +30,7 @@ IDS: Mapping[str, str] = {
     "Mutation.undoImport.runId": "SyncRun",
     "Mutation.replayQuarantine.runId": "SyncRun",
     "Mutation.disconnect.linkId": "Link",
+    "Mutation.refreshLinkCredentials.linkId": "Link",
     "Mutation.deleteManualAccount.accountId": "Account",
     "Mutation.revokeSession.id": "Session",
     "Subscription.syncProgress.runId": "SyncRun",
@@ -126,8 +127,14 @@ def refresh_token(asked: Asked) -> str:
     return (asked.dice.chance(0.7) and asked.me.refresh_token) or "z" * 43
 
 
+def state(asked: Asked) -> str:
+    known = asked.dice.pick(asked.me, asked.me, asked.other).states
+    return known[-1] if known else "s" * 43
+
+
 def provider(asked: Asked) -> str:
-    return asked.dice.pick("sandbox", "sandbox", "sandbox", "sandbox", "file", "manual", "nothing")
+    rarely = asked.dice.pick("file", "manual", "nothing")
+    return asked.dice.pick(*["sandbox"] * 4, "consenting", "consenting", rarely)
 
 
 def file_provider(asked: Asked) -> str:
@@ -166,7 +173,11 @@ TEXTS: Mapping[str, Word] = {
     ),
     "ConnectProviderInput.provider": provider,
     "ConnectProviderInput.alias": own("Alias"),
-    "OAuthInput.returnTo": lambda _: "https://example.com",
+    "OAuthInput.returnTo": lambda asked: asked.dice.maybe(0.2, "https://example.com"),
+    "CompleteAuthorizationInput.state": state,
+    "CompleteAuthorizationInput.code": lambda asked: f"code {asked.dice.randrange(10**9)}",
+    "CompleteAuthorizationInput.iss": lambda _: None,
+    "CompleteAuthorizationInput.error": lambda asked: asked.dice.maybe(0.1, "access_denied"),
     "UpdateLinkInput.alias": own("Alias"),
     "ImportStatementInput.provider": file_provider,
     "ImportStatementInput.alias": own("Files"),
@@ -184,6 +195,8 @@ TEXTS: Mapping[str, Word] = {
     "Mutation.disableTotp.password": password,
     "Mutation.disableTotp.code": code,
 }
+# What may be left out, and is not.
+GIVEN = frozenset({"CompleteAuthorizationInput.code"})
 # Whole numbers, where not any will do.
 NUMBERS: Mapping[str, tuple[int, ...]] = {
     "UpdateSettingsInput.sessionLimit": (3, 5, 200),

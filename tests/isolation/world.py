@@ -218,6 +218,8 @@ class World:
                 me.token = None
             case "changePassword" | "resetPassword":
                 me.password = said.variables[f"{field.name}_input"]["newPassword"]
+            case "connectProvider" if found.get("state"):
+                me.states.append(found["state"])
             case "enableTotp":
                 me.new_seed = found["secret"]
             case "confirmTotp":

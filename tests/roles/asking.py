@@ -41,6 +41,8 @@ SCALARS = {
 # What is of a type and still not plausible, or would end what other tests need.
 SAID = {
     "connectProvider(using)": '{credentials: [{name: "scenario", value: "none such"}]}',
+    "completeAuthorization(state)": f'"{"s" * 43}"',
+    "completeAuthorization(code)": '"c"',
     "rotateAllTokens(graceSeconds)": "-1",
 }
 LAST = ("signOut",)  # the session that asks ends with it

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import date, datetime
 from decimal import Decimal
 from typing import Any, cast
 
@@ -18,10 +18,13 @@ from domain.imports import ImportFile
 from domain.limits import Limit, Verdict
 from domain.links import Link, LinkId, LinkStatus, SealedCredentials
 from domain.merging import Merge
+from domain.money import Currency
 from domain.ports import KnownUser, LiveSession
+from domain.rates import Rates
 from domain.storage.work import Change, Work
 from domain.sync import QuarantinedRow, RunId, SyncRun, SyncStatus, SyncTrigger
 from domain.transactions import Transaction, TransactionId
+from tests.rates.publications import rates_of
 from tests.schema.ledger import Ledger
 
 
@@ -88,6 +91,10 @@ class _Work:
         self.links, self.accounts, self.runs = _Links(ledger), _Accounts(ledger), _Runs(ledger)
         self.transactions, self.history = _Transactions(ledger), _History(ledger)
         self.imports = _Imports()
+        self.authorizations = _Authorizations()
+
+    async def rates(self, currencies: Collection[Currency], day: date) -> Rates:
+        return rates_of(self.ledger.published, "ECB")
 
     def record(self, event: Event) -> None:
         self.events.append(event)
@@ -178,7 +185,9 @@ class _Links:
         sealed = self.sealed.get(id)
         return None if sealed is None else SealedCredentials(sealed, 1)
 
-    async def save_credentials(self, id: LinkId, seal: Callable[[int], bytes]) -> None:
+    async def save_credentials(
+        self, id: LinkId, seal: Callable[[int], bytes], *, renew_at: datetime | None = None
+    ) -> None:
         self.sealed[id] = seal(1)
 
     async def shred_credentials(self, id: LinkId) -> None:
@@ -200,6 +209,9 @@ class _Accounts:
     ) -> Mapping[str, Account]:
         of_link = {str(a.id): a for a in self.ledger.accounts if link_id in a.link_ids}
         return {key: a for key, a in of_link.items() if keys is None or key in keys}
+
+    async def all(self) -> Sequence[Account]:
+        return [*self.ledger.accounts]
 
     async def count(self, provider_slug: str) -> int:
         return sum(a.provider_slug == provider_slug for a in self.ledger.accounts)
@@ -283,6 +295,13 @@ class _Runs:
 
     async def release(self, ids: Sequence[Any]) -> None:
         self.ledger.quarantine[:] = [r for r in self.ledger.quarantine if r.id not in ids]
+
+
+class _Authorizations:
+    """Nobody is asked for consent here."""
+
+    async def forget(self, link_id: LinkId) -> None:
+        pass
 
 
 class _Imports:

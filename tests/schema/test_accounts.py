@@ -8,8 +8,8 @@ import pytest
 
 from domain.accounts import AccountType
 from domain.errors import ErrorCode
-from domain.links import LinkStatus
-from domain.sync import QuarantinedRow, RunError, SyncScope, SyncStatus
+from domain.links import LinkStatus, SyncError
+from domain.sync import QuarantinedRow, SyncScope, SyncStatus
 from tests.schema.builders import (
     NOW,
     a_holding,
@@ -188,10 +188,10 @@ async def test_a_provider_that_is_no_longer_offered_still_has_a_name(world: Worl
 
 async def test_a_run_says_why_it_failed_and_what_it_could_not_read(world: World) -> None:
     link = a_link(world.ann)
-    unavailable = RunError(
+    unavailable = SyncError(
         code=ErrorCode.PROVIDER_UNAVAILABLE, message="no answer", retry_after_s=60
     )
-    rejected = RunError(code=ErrorCode.AUTHORIZATION_EXPIRED, message="consent ended")
+    rejected = SyncError(code=ErrorCode.AUTHORIZATION_EXPIRED, message="consent ended")
     runs = [
         a_run(link, status=SyncStatus.FAILED, error=unavailable),
         a_run(link, status=SyncStatus.FAILED, error=rejected),

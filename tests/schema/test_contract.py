@@ -17,11 +17,8 @@ LACKING = """
     AllocationKey AllocationSlice IncomePoint Performance Period Portfolio
     ChangeSet
     Event EventCategory SyncEvent LinkEvent BalanceEvent HoldingsEvent NetWorthEvent SecurityEvent
-    Link.actionRequired Link.error LinkAction
     Query.changes Query.portfolio
     Subscription.events
-    Mutation.completeAuthorization CompleteAuthorizationInput
-    Mutation.refreshLinkCredentials
 """
 
 

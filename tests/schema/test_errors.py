@@ -20,8 +20,8 @@ from domain.errors import (
     Unavailable,
 )
 from domain.identity import new_id
-from domain.sync import RunError
-from schema.errors import TYPES, public, run_error, user_error
+from domain.links import SyncError
+from schema.errors import TYPES, public, sync_error, user_error
 from schema.schema import schema
 from tests.roles.asking import Asked, every
 from tests.schema.builders import SANDBOX, an_account
@@ -166,7 +166,7 @@ def test_every_code_has_one_type_of_error() -> None:
 
 def test_every_code_can_be_the_error_of_a_run() -> None:
     for code in ErrorCode:
-        shown = run_error(RunError(code=code, message="why"), SANDBOX)
+        shown = sync_error(SyncError(code=code, message="why"), SANDBOX)
         assert (shown.code, shown.message, shown.field) == (code, "why", None)
         assert not isinstance(shown, Exception)
 

@@ -4,8 +4,9 @@ from typing import Any
 
 import pytest
 
-from domain.links import LinkStatus
-from tests.schema.builders import a_link
+from domain.errors import CredentialsRejected, ErrorCode, LinkAction, ProviderUnavailable
+from domain.links import LinkStatus, SyncError
+from tests.schema.builders import NOW, a_link
 from tests.schema.world import World, gid
 
 CONNECT = """mutation ($input: ConnectProviderInput!) { connectProvider(input: $input) {
@@ -143,3 +144,58 @@ async def test_each_mutation_field_is_read_in_a_snapshot_of_its_own(world: World
     assert (data["a"]["link"], data["b"]["link"]) == ({"alias": "one"}, {"alias": "two"})
     assert len(world.opened) == 2
     assert world.left_open == 0
+
+
+async def test_a_link_says_what_is_wrong_with_it_and_what_its_owner_can_do(world: World) -> None:
+    refused = CredentialsRejected("no", provider="sandbox", code=ErrorCode.AUTHORIZATION_EXPIRED)
+    unpaid = ProviderUnavailable(
+        "pay", provider="sandbox", retry_after_s=60, action=LinkAction.PAY_PROVIDER
+    )
+    links = [
+        a_link(world.ann).lapsed(SyncError.of(refused)),
+        a_link(world.ann).failed(at=NOW, error=SyncError.of(unpaid)),
+        a_link(world.ann),
+    ]
+    world.hers.links += links
+
+    found = await world.get(
+        """{ links { id actionRequired error { __typename code message field
+          ... on CredentialsRejected { provider { slug } }
+          ... on ProviderUnavailable { provider { slug } retryAfterSeconds } } } }"""
+    )
+
+    by_id = {link["id"]: link for link in found["links"]}
+    lapsed, failed, fine = (by_id[gid("Link", link.id)] for link in links)
+    common = {"field": None, "provider": {"slug": "sandbox"}}
+    assert lapsed["actionRequired"] == "REAUTHORIZE"
+    assert lapsed["error"] == common | {
+        "__typename": "CredentialsRejected",
+        "code": "AUTHORIZATION_EXPIRED",
+        "message": "no",
+    }
+    assert failed["actionRequired"] == "PAY_PROVIDER"
+    assert failed["error"] == common | {
+        "__typename": "ProviderUnavailable",
+        "code": "PROVIDER_UNAVAILABLE",
+        "message": "pay",
+        "retryAfterSeconds": 60,
+    }
+    assert (fine["actionRequired"], fine["error"]) == (None, None)
+
+
+async def test_what_has_nothing_to_renew_says_so_and_an_unknown_link_is_not_found(
+    world: World,
+) -> None:
+    link = a_link(world.ann)
+    world.hers.links.append(link)
+    document = """mutation ($id: ID!) { refreshLinkCredentials(linkId: $id) {
+      link { id } errors { __typename code field } } }"""
+
+    async def refresh(id: str) -> Any:
+        return (await world.get(document, {"id": id}))["refreshLinkCredentials"]
+
+    assert await refresh(gid("Link", link.id)) == {
+        "link": None,
+        "errors": [{"__typename": "InvalidInput", "code": "INVALID_INPUT", "field": ["linkId"]}],
+    }
+    assert (await refresh("nonsense"))["errors"][0]["__typename"] == "NotFound"

@@ -174,7 +174,7 @@ async def test_a_dry_run_shows_what_could_not_be_read_and_keeps_nothing(world: W
         Unreadable(scope=SyncScope.TRANSACTIONS, reason="NaN", raw="<A>", line=n) for n in (3, 4)
     ]
     statement = Statement(institution="Some Bank", accounts=(), unreadable=odd)
-    world.app = replace(world.app, read_statement=lambda _: statement)
+    world.app = replace(world.app, read_statement=lambda *_: statement)
     input = {"provider": "file", "file": File(b"anything"), "dryRun": True}
     rows = "preview { institution accounts { name } unreadable { id kind reason line raw } }"
     document = IMPORT.replace("preview { institution }", rows)
@@ -197,7 +197,7 @@ async def test_a_preview_shows_a_bounded_part_of_what_could_not_be_read(world: W
         for n in range(1, 5_000)
     ]
     statement = Statement(institution=None, accounts=(), unreadable=odd)
-    world.app = replace(world.app, read_statement=lambda _: statement)
+    world.app = replace(world.app, read_statement=lambda *_: statement)
     input = {"provider": "file", "file": File(b"anything"), "dryRun": True}
     document = IMPORT.replace("preview { institution }", "preview { unreadable { line raw } }")
 

@@ -100,7 +100,7 @@ class PlainVault:
         return hashlib.sha256(context + text.encode()).hexdigest()
 
 
-def no_statement(content: bytes) -> Statement:
+def no_statement(content: bytes, name: str) -> Statement:
     raise UnreadableFile("this is no statement", line=1)
 
 

@@ -51,6 +51,10 @@ def refused(*words: str, **environ: str | None) -> str:
         ({"TRUSTED_PROXIES": "128.0.0.0/1"}, "DASHTAM_TRUSTED_PROXIES has 128.0.0.0/1"),
         ({"TRUSTED_PROXIES": "::/0"}, "DASHTAM_TRUSTED_PROXIES has ::/0"),
         ({"SIMPLEFIN_HOSTS": "*.com"}, "DASHTAM_SIMPLEFIN_HOSTS has *.com"),
+        (
+            {"SIMPLEFIN_HOSTS": "b.example.com:8443"},
+            "has b.example.com:8443: in production give it without a port",
+        ),
         # passwords
         ({"ARGON2": "m=64,t=1,p=1"}, "DASHTAM_ARGON2 is too cheap"),
         ({"ARGON2": "m=36,t=999,p=1"}, "DASHTAM_ARGON2 is too cheap"),

@@ -3,9 +3,13 @@
 import dataclasses
 import ipaddress
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 
+from adapters.providers.kit import checked
+from domain.errors import InvalidInput
+from gateway.outside import private_of, returns_of
 from gateway.settings import Argon2, Documents, HttpProfile, Mode, Settings, SettingsError
 
 PRODUCTION = {
@@ -49,6 +53,26 @@ def test_an_override_goes_before_the_environment_unless_it_is_none() -> None:
     assert (settings.port, settings.public_url) == (9001, "http://127.0.0.1:9001")
     assert settings.data_dir == Path(".dashtam")
     assert Settings.read({}, mode=Mode.DEVELOPMENT).graphiql
+
+
+def test_an_app_is_returned_to_where_it_is_named_or_in_development() -> None:
+    app, web = "com.example.app:/done", "https://app.example.com/done"
+    named = production(ALLOWED_ORIGINS="https://app.example.com,com.example.app:/")
+
+    assert named.allowed_origins == ("https://app.example.com", "com.example.app:")
+    assert (returns_of(named).checked(app), returns_of(named).checked(web)) == (app, web)
+    assert returns_of(Settings.read(DEVELOPMENT)).checked(app) == app
+    own = production(APP_URL="https://app.example.com")
+    assert returns_of(own).checked(web) == web
+    with pytest.raises(InvalidInput):
+        returns_of(own).checked(app)
+
+
+@pytest.mark.parametrize("url", ["http://localhost:8080", "http://LOCALHOST:80", "https://Box:443"])
+def test_a_provider_of_ones_own_is_reached_in_development_however_it_is_written(url: str) -> None:
+    settings = development(SCHWAB_BASE_URL=url)
+    assert checked(settings.schwab_base_url, private_of(settings)).host == urlsplit(url).hostname
+    assert private_of(production(SCHWAB_BASE_URL="https://api.example.com")) == frozenset()
 
 
 def test_every_kind_of_value_is_read() -> None:
@@ -125,6 +149,7 @@ def test_an_unknown_name_stops_the_start_and_names_the_nearest(name: str, neares
         ("REDIS_URL", "redis+sentinel://host:26379/0", "redis://host:6379/0"),
         ("APP_URL", "https://app.example.com/inner", "a URL such as"),
         ("ALLOWED_ORIGINS", "*", "a URL such as"),
+        ("ALLOWED_ORIGINS", "example:/", "a URL such as"),
         ("PUBLIC_URL", "https://user:pw@example.com", "a URL such as"),
         ("TRUSTED_PROXIES", "10.0.0.0/99", "networks such as"),
         ("SIMPLEFIN_HOSTS", "https://bridge.simplefin.org", "host names"),

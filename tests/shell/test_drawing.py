@@ -37,7 +37,6 @@ async def a_linked_person(wired: Wired) -> str:
             alias=None,
             credentials=Secrets({"scenario": "large"}),
             nothing=None,
-            oauth=False,
             at=wired.app.now(),
         ),
     )

@@ -178,7 +178,6 @@ async def test_links_are_synced_and_too_soon_is_said(shell: Shell, wired: Wired)
             alias=None,
             credentials=None,
             nothing=True,
-            oauth=False,
             at=wired.app.now(),
         ),
     )

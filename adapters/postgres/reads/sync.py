@@ -7,10 +7,9 @@ import asyncpg
 from adapters.postgres.reads.clauses import Clauses
 from adapters.postgres.reads.statements import Statements
 from domain.errors import ErrorCode
-from domain.links import LinkId
+from domain.links import LinkId, SyncError
 from domain.sync import (
     QuarantinedRow,
-    RunError,
     RunId,
     SyncCounts,
     SyncRun,
@@ -22,7 +21,7 @@ from domain.sync import (
 COLUMNS = """r.id, r.user_id, r.link_id, r.trigger, r.status, r.queued_at, r.scopes, r.since,
     r.until, r.force, r.account_keys, r.started_at, r.finished_at, r.step, r.progress,
     r.read_accounts, r.failed_accounts, r.error_code, r.error_message, r.error_retry_after_s,
-    r.attempts, r.cursor, r.cancel_asked,
+    r.attempts, r.cursor, r.position, r.cancel_asked,
     r.accounts_created, r.accounts_updated, r.accounts_unchanged, r.accounts_removed,
     r.accounts_quarantined,
     r.holdings_created, r.holdings_updated, r.holdings_unchanged, r.holdings_removed,
@@ -115,6 +114,7 @@ def run_of(row: asyncpg.Record) -> SyncRun:
         error_retry_after_s,
         attempts,
         cursor,
+        position,
         cancel_asked,
         *counts,
     ) = row
@@ -142,6 +142,7 @@ def run_of(row: asyncpg.Record) -> SyncRun:
         error=_error_of(error_code, error_message, error_retry_after_s),
         attempts=attempts,
         cursor=cursor,
+        position=position,
         cancel_asked=cancel_asked,
     )
 
@@ -170,7 +171,7 @@ def _counts_of(five: Sequence[int]) -> SyncCounts:
     )
 
 
-def _error_of(code: str | None, message: str | None, retry_after_s: int | None) -> RunError | None:
+def _error_of(code: str | None, message: str | None, retry_after_s: int | None) -> SyncError | None:
     if code is None:
         return None
-    return RunError(code=CODES[code], message=message or "", retry_after_s=retry_after_s)
+    return SyncError(code=CODES[code], message=message or "", retry_after_s=retry_after_s)

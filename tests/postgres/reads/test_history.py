@@ -12,11 +12,10 @@ from domain.accounts import AccountId
 from domain.errors import BadQuery, ErrorCode
 from domain.history import BalanceSnapshot, SnapshotId, SnapshotSource
 from domain.identity import new_id
-from domain.links import LinkId
+from domain.links import LinkId, SyncError
 from domain.money import Currency, Money
 from domain.sync import (
     QuarantinedRow,
-    RunError,
     RunId,
     SyncCounts,
     SyncRun,
@@ -174,7 +173,7 @@ async def test_a_run_comes_whole(owner: Owner, reads: Recorded) -> None:
         transactions=five(10),
         read_accounts=3,
         failed_accounts=2,
-        error=RunError(code=ErrorCode.RATE_LIMITED, message="slow down", retry_after_s=60),
+        error=SyncError(code=ErrorCode.RATE_LIMITED, message="slow down", retry_after_s=60),
         attempts=4,
         cursor="c",
         cancel_asked=True,

@@ -14,13 +14,12 @@ from domain.accounts import Account
 from domain.errors import ErrorCode
 from domain.holdings import HoldingFilter
 from domain.identity import Actor, new_id
-from domain.links import Lease, Link
+from domain.links import Lease, Link, SyncError
 from domain.merging import Merge
 from domain.money import Currency, Money
 from domain.securities import AssetType, OptionSide, OptionTerms, Security
 from domain.sync import (
     QuarantinedRow,
-    RunError,
     RunId,
     SyncCounts,
     SyncRun,
@@ -106,7 +105,7 @@ def a_run(link: Link) -> SyncRun:
         transactions=five(21),
         read_accounts=2,
         failed_accounts=1,
-        error=RunError(code=ErrorCode.PROVIDER_UNAVAILABLE, message="away", retry_after_s=9),
+        error=SyncError(code=ErrorCode.PROVIDER_UNAVAILABLE, message="away", retry_after_s=9),
         attempts=2,
         cursor="r",
         cancel_asked=True,

@@ -12,7 +12,7 @@ from adapters.postgres.jobs import forget_finished
 from adapters.postgres.pool import Pool, open_pool
 from adapters.postgres.store import PostgresStore
 from domain.errors import Unavailable
-from domain.identity import Actor, SessionId, UserId, new_id
+from domain.identity import Actor, Role, SessionId, UserId, new_id
 from domain.ports import KnownUser, LiveSession
 from domain.sync import SyncStatus
 from tests.builders import NOW, a_link, a_run
@@ -98,6 +98,29 @@ async def test_links_of_all_users_are_due_the_longest_waiting_first(
     due = [(bob.user_id, links[2].id), (alice.user_id, links[1].id)]
     assert await doors.due_links(NOW, 10) == due
     assert await doors.due_links(NOW, 1) == due[:1]
+
+
+async def test_links_of_all_users_whose_end_is_near_are_looked_at_when_they_are_due(
+    store: PostgresStore, doors: PostgresDoors, alice: Actor, bob: Actor
+) -> None:
+    ends = {"soon": 40, "over": -1, "far": 50, "told": 30, "due": 10}
+    links = {
+        name: a_link(
+            user_id=(bob if name == "over" else alice).user_id,
+            credentials_expire_at=NOW + timedelta(hours=hours),
+            expiry_due_at=NOW + timedelta(hours=1 if name == "told" else -1)
+            if name in ("told", "due")
+            else None,
+        )
+        for name, hours in ends.items()
+    }
+    lapsed = a_link(user_id=alice.user_id, credentials_expire_at=NOW).lapsed()
+    for link in (*links.values(), lapsed, a_link(user_id=alice.user_id)):
+        async with store.begin(Actor(user_id=link.user_id, role=Role.USER), None) as work:
+            await work.links.add(link)
+    near = [(links[name].user_id, links[name].id) for name in ("over", "due", "soon")]
+    assert await doors.expiring_links(NOW, 10) == near
+    assert await doors.expiring_links(NOW, 1) == near[:1]
 
 
 async def test_runs_that_nobody_works_on_are_stalled(

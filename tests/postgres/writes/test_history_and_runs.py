@@ -8,7 +8,8 @@ from uuid import UUID
 from adapters.postgres.store import PostgresStore
 from domain.errors import ErrorCode
 from domain.identity import Actor, new_id
-from domain.sync import QuarantinedRow, RunError, SyncCounts, SyncRun, SyncScope, SyncStatus
+from domain.links import SyncError
+from domain.sync import QuarantinedRow, SyncCounts, SyncRun, SyncScope, SyncStatus
 from tests.builders import NOW, TODAY, a_run, money
 from tests.postgres.writes.world import (
     a_snapshot,
@@ -54,7 +55,7 @@ async def test_a_run_comes_back_as_written(store: PostgresStore, alice: Actor) -
         progress=Decimal("0.5"),
         accounts=SyncCounts(created=1, updated=2, unchanged=3, removed=4, quarantined=5),
         cursor="c",
-        error=RunError(code=ErrorCode.RATE_LIMITED, message="slow down", retry_after_s=7),
+        error=SyncError(code=ErrorCode.RATE_LIMITED, message="slow down", retry_after_s=7),
     )
     async with store.begin(alice, None) as work:
         assert await work.runs.active(owned.link.id) is None

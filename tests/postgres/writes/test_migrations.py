@@ -21,7 +21,7 @@ from migrations.statements import statements
 from tests.postgres.writes.world import connected
 from tests.servers import Database, Postgres, running_postgres
 
-HEAD = "0013"
+HEAD = "0018"
 # All that a table is, but for the order of its columns.
 COLUMNS = """
 SELECT c.relname, a.attname, format_type(a.atttypid, a.atttypmod) AS type, a.attnotnull,

@@ -7,9 +7,9 @@ import asyncpg
 import pytest
 
 from adapters.postgres.store import PostgresStore
-from domain.errors import Conflict, NotFound
+from domain.errors import Conflict, ErrorCode, LinkAction, NotFound
 from domain.identity import Actor, Role, new_id
-from domain.links import Lease, Link, LinkStatus, SealedCredentials
+from domain.links import Lease, Link, LinkStatus, Renewal, SealedCredentials, SyncError
 from domain.storage.work import Work
 from tests.builders import NOW, a_link
 from tests.postgres.writes.world import (
@@ -163,12 +163,15 @@ async def test_what_the_release_before_saves_has_no_version(
     link = a_link(user_id=alice.user_id)
     async with store.begin(alice, None) as work:
         await work.links.add(link)
-        await work.links.save_credentials(link.id, lambda _: b"new")
+        await work.links.save_credentials(link.id, lambda _: b"new", renew_at=NOW)
+        await work.links.save_renewal(link.id, Renewal(fence=3, attempt=1, began_at=NOW))
     await superuser.execute(
         "UPDATE credentials SET sealed = 'rewrapped' WHERE link_id = $1", link.id
     )
     async with store.begin(alice, None) as work:
-        assert (await _credentials(work, link)).version > 0
+        known = await _credentials(work, link)
+        assert known.version > 0
+        assert known.renewal == Renewal(fence=3, attempt=1, began_at=NOW)
     await superuser.execute(
         "INSERT INTO credentials (user_id, link_id, sealed, updated_at)"
         " VALUES ($1, $2, 'old', clock_timestamp()) ON CONFLICT (user_id, link_id)"
@@ -177,6 +180,49 @@ async def test_what_the_release_before_saves_has_no_version(
     )
     async with store.begin(alice, None) as work:
         assert await _credentials(work, link) == SealedCredentials(b"old", 0)
+
+
+async def test_a_renewal_is_known_until_it_ends_or_others_are_saved(
+    store: PostgresStore, alice: Actor
+) -> None:
+    link, begun = a_link(user_id=alice.user_id), Renewal(fence=1, attempt=2, began_at=NOW)
+    async with store.begin(alice, None) as work:
+        await work.links.add(link)
+        await work.links.save_credentials(link.id, lambda _: b"one", renew_at=NOW)
+        await work.links.save_renewal(link.id, begun)
+        before = await _credentials(work, link)
+        assert (before.renew_at, before.renewal) == (NOW, begun)
+        await work.links.save_renewal(link.id, None)
+        assert (await _credentials(work, link)).renewal is None
+        await work.links.save_renewal(link.id, begun)
+        await work.links.save_credentials(link.id, lambda _: b"two")
+        after = await _credentials(work, link)
+        assert (after.renew_at, after.renewal) == (None, None)
+
+
+async def test_what_is_wrong_with_a_link_is_told_by_the_change_feed_and_when_to_look_is_not(
+    store: PostgresStore, alice: Actor, superuser: asyncpg.Connection
+) -> None:
+    link = a_link(user_id=alice.user_id)
+    error = SyncError(
+        code=ErrorCode.PROVIDER_UNAVAILABLE,
+        message="pay first",
+        retry_after_s=60,
+        action=LinkAction.PAY_PROVIDER,
+    )
+    async with store.begin(alice, None) as work:
+        await work.links.add(link)
+    version = "SELECT data_version FROM links WHERE id = $1"
+    first = await superuser.fetchval(version, link.id)
+    async with store.begin(alice, None) as work:
+        await work.links.save(replace(link, expiry_due_at=NOW))
+    assert await superuser.fetchval(version, link.id) == first
+    async with store.begin(alice, None) as work:
+        await work.links.save(replace(link, error=error, expiry_due_at=NOW))
+    async with store.begin(alice, None) as work:
+        stored = await work.links.get(link.id)
+    assert (stored.error, stored.expiry_due_at) == (error, NOW)
+    assert await superuser.fetchval(version, link.id) > first
 
 
 async def _credentials(work: Work, link: Link) -> SealedCredentials:

@@ -19,7 +19,13 @@ FOR_DOORS = {
     "ix_sessions_over",
     "ux_email_tokens_digest",
     "ix_email_tokens_expires",
+    "ux_oauth_states_digest",
+    "ix_oauth_states_expires",
+    "ix_links_pending",
     "ix_links_due",
+    "ix_links_upstream",
+    "ix_webhook_receipts_received",
+    "ix_links_expiring",
     "ix_sync_runs_stalled",
     "ix_events_waiting",
     *("ux_audit_log_id", "ux_audit_log_seq", "ix_audit_log_action"),
@@ -33,7 +39,12 @@ DOORS = {
     "session_by_id(who uuid, which uuid)",
     "forget_sessions(most integer)",
     "rotate_tokens(reason text, grace integer, at timestamp with time zone)",
+    "authorization_by_state(digest bytea, session uuid, at timestamp with time zone)",
+    "lapsed_authorizations(at timestamp with time zone, before timestamp with time zone, most integer)",
     "due_links(at timestamp with time zone, most integer)",
+    "expiring_links(at timestamp with time zone, ahead interval, most integer)",
+    "links_by_upstream(digest text)",
+    "clear_webhook_receipts(before timestamp with time zone, most integer)",
     "stalled_runs(before timestamp with time zone, most integer)",
     "waiting_events(names text[], most integer)",
     "events_relayed(which bigint[])",
@@ -50,9 +61,12 @@ DOORS = {
     "audit_entries(whose uuid, what text, before bigint, most integer)",
     "audit_seq(which uuid)",
     "users_beyond(last uuid, most integer)",
+    "take_request(which bytea, most integer, per interval, at timestamp with time zone)",
+    "clear_request_budgets(before timestamp with time zone, most integer)",
     "people(sought text, after text, most integer)",
     "people_by_id(which uuid[])",
     "administrators_besides(who uuid)",
+    "add_rates(currencies text[], days date[], rates numeric[], published_by text)",
 }
 # (table, what doors may do with its rows): the least that the functions above need.
 DOOR_POLICIES = {
@@ -64,15 +78,18 @@ DOOR_POLICIES = {
     ("refresh_tokens", "d"),
     ("email_tokens", "r"),
     ("email_tokens", "d"),
+    ("oauth_states", "r"),
     ("links", "r"),
+    ("webhook_receipts", "r"),
+    ("webhook_receipts", "d"),
     ("sync_runs", "r"),
     ("events", "r"),
     ("events", "w"),
     ("audit_log", "r"),
 }
 OF_NOBODY = {
-    *("casbin_rules", "casbin_roles", "security_config", "alembic_version"),
-    *("audit_unsealed", "audit_chain", "audit_report"),  # for doors alone
+    *("casbin_rules", "casbin_roles", "security_config", "alembic_version", "exchange_rates"),
+    *("audit_unsealed", "audit_chain", "audit_report", "request_budgets"),  # for doors alone
 }
 
 ALL_TABLES = """
@@ -234,7 +251,11 @@ async def test_the_owner_does_not_see_the_rows_either(
         "INSERT INTO casbin_roles VALUES ('READONLY', 'ADMIN')",
         "UPDATE security_config SET global_token_version = 0",
         "DELETE FROM security_config",
+        "INSERT INTO exchange_rates VALUES ('USD', '2026-11-20', 1, 'me')",
+        "UPDATE exchange_rates SET per_euro = 1",
         "DELETE FROM refresh_tokens",
+        "SELECT key FROM request_budgets",
+        "DELETE FROM request_budgets",
         "UPDATE alembic_version SET version_num = '0'",
         "SET ROLE dashtam_owner",
         "SET ROLE dashtam_doors",
