@@ -144,6 +144,7 @@ async def test_of_a_hundred_that_are_due_at_once_each_is_synced_once_and_few_at_
 async def test_a_backlog_is_not_taken_for_runs_that_nobody_will_work_on(banks: Banks) -> None:
     await banks.due(10, BANKS[0])
     async with working(banks.engine):
+        await until(banks.engine, "sync_runs", "true", count=10)
         await until(banks.engine, "sync_runs", "status = 'RUNNING'", count=AT_ONE_PROVIDER)
         await banks.engine.spy.execute("UPDATE sync_runs SET touched_at = 'epoch'")
         doors, at = banks.engine.app.doors, banks.engine.clock()
