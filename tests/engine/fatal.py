@@ -8,11 +8,8 @@ points: the ports that a child is given are wrapped.
     job.taken, job.done; chore.done; event.published; code.exchanged
 """
 
-import asyncio
-import json
 import os
 import signal
-import sys
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, replace
@@ -22,7 +19,6 @@ from typing import Any
 from uuid import UUID
 
 import asyncpg
-import structlog
 from pgqueuer import Job
 
 from domain.audit import Attempt, AuditOutcome
@@ -38,6 +34,7 @@ from domain.sync import Login, RunId
 from gateway.chores import Chore
 from gateway.wiring import Wired, wire
 from gateway.worker import Worker
+from tests.engine.forking import serve
 from tests.engine.rotating import INFO, Rotating
 from tests.engine.scripted import accounts, checking, spent, transactions
 from tests.engine.world import settings_of
@@ -210,25 +207,5 @@ def _answer_of(said: Mapping[str, Any], at: datetime) -> CompleteAuthorization:
     return CompleteAuthorization(actor=actor, answer=answer, provider_slug=None, at=at)
 
 
-def main() -> None:
-    structlog.configure(logger_factory=structlog.ReturnLoggerFactory())
-    child = 0
-    for line in sys.stdin:
-        if child:
-            os.waitpid(child, 0)
-        child = os.fork()
-        if child == 0:
-            asyncio.run(run(json.loads(line)))
-            os._exit(0)
-        sys.stdout.write(f"{child}\n")
-        sys.stdout.flush()
-        # It is reaped with the next line: until then its id is nobody else's.
-        ended = os.waitid(os.P_PID, child, os.WEXITED | os.WNOWAIT)
-        assert ended is not None
-        code = ended.si_status if ended.si_code == os.CLD_EXITED else -ended.si_status
-        sys.stdout.write(f"ended {code}\n")
-        sys.stdout.flush()
-
-
 if __name__ == "__main__":
-    main()
+    serve(run)

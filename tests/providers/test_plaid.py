@@ -1,6 +1,5 @@
 """Plaid against a server that speaks its API: Link, Items, what a pull tells, and what goes wrong."""
 
-from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
@@ -18,9 +17,9 @@ from domain.errors import (
     ProviderUnavailable,
 )
 from domain.providers import Notifying, Offering, Revoking
-from domain.sync import Page, ReceivedHolding
 from tests.providers.conformance import AT, pulled
 from tests.providers.fakes import Clock
+from tests.providers.plaid import WEBHOOK, a_provider, pages_of, rows
 from tests.providers.simulators.base import Trouble
 from tests.providers.simulators.plaid import PlaidServer, refused
 from tests.providers.simulators.plaid_books import (
@@ -29,9 +28,6 @@ from tests.providers.simulators.plaid_books import (
     household,
 )
 from tests.providers.test_plaid_conformance import a_client, a_request
-
-CHECK, CARD, BROKERAGE = "acc-check-0000", "acc-card-3333", "acc-brok-5555"
-WEBHOOK = "https://money.example.com/webhooks/plaid"
 
 
 @pytest.fixture
@@ -42,30 +38,6 @@ def sim() -> PlaidServer:
 @pytest.fixture
 def item(sim: PlaidServer) -> Item:
     return household(sim.item())
-
-
-def a_provider(sim: PlaidServer, *, clock: Clock | None = None, public_url: str = "") -> Plaid:
-    return Plaid(a_client(sim), sim.inside(clock or Clock()), public_url=public_url)
-
-
-async def pages_of(sim: PlaidServer, item: Item, **said: Any) -> list[Page]:
-    found = await pulled(a_provider(sim), a_request(sim, item, **said))
-    assert sim.complaints == []
-    return found
-
-
-def rows(pages: Sequence[Page]) -> dict[str, Any]:
-    return {t.key: t for page in pages for t in page.transactions}
-
-
-def held(pages: Sequence[Page]) -> dict[str, ReceivedHolding]:
-    return {h.security.symbol or h.security.name: h for page in pages for h in page.holdings}
-
-
-def position(pages: Sequence[Page]) -> str:
-    [said] = [page.position for page in pages if page.position is not None]
-    assert said == pages[-1].position
-    return said
 
 
 # ── Link ────────────────────────────────────────────────────────────────────

@@ -1,6 +1,5 @@
 """What a pull of Plaid tells, and the next one, against a server that speaks its API."""
 
-from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, date, datetime
 from decimal import Decimal
@@ -8,18 +7,28 @@ from typing import Any
 
 import pytest
 
-from adapters.providers.plaid import Plaid
 from domain.accounts import AccountType as A
 from domain.errors import (
     ProviderUnavailable,
 )
 from domain.identity import new_id
 from domain.securities import AssetType
-from domain.sync import Page, QuarantinedRow, ReceivedHolding, RunId, SyncScope
+from domain.sync import Page, QuarantinedRow, RunId, SyncScope
 from domain.transactions import TransactionStatus
 from domain.transactions import TransactionSubtype as S
 from tests.providers.conformance import AT, pulled
 from tests.providers.fakes import Clock
+from tests.providers.plaid import (
+    BROKERAGE,
+    CARD,
+    CHECK,
+    WEBHOOK,
+    a_provider,
+    held,
+    pages_of,
+    position,
+    rows,
+)
 from tests.providers.simulators.plaid import PlaidServer
 from tests.providers.simulators.plaid_books import (
     Item,
@@ -30,10 +39,7 @@ from tests.providers.simulators.plaid_books import (
     an_investment,
     household,
 )
-from tests.providers.test_plaid_conformance import a_client, a_request
-
-CHECK, CARD, BROKERAGE = "acc-check-0000", "acc-card-3333", "acc-brok-5555"
-WEBHOOK = "https://money.example.com/webhooks/plaid"
+from tests.providers.test_plaid_conformance import a_request
 
 
 @pytest.fixture
@@ -44,30 +50,6 @@ def sim() -> PlaidServer:
 @pytest.fixture
 def item(sim: PlaidServer) -> Item:
     return household(sim.item())
-
-
-def a_provider(sim: PlaidServer, *, clock: Clock | None = None, public_url: str = "") -> Plaid:
-    return Plaid(a_client(sim), sim.inside(clock or Clock()), public_url=public_url)
-
-
-async def pages_of(sim: PlaidServer, item: Item, **said: Any) -> list[Page]:
-    found = await pulled(a_provider(sim), a_request(sim, item, **said))
-    assert sim.complaints == []
-    return found
-
-
-def rows(pages: Sequence[Page]) -> dict[str, Any]:
-    return {t.key: t for page in pages for t in page.transactions}
-
-
-def held(pages: Sequence[Page]) -> dict[str, ReceivedHolding]:
-    return {h.security.symbol or h.security.name: h for page in pages for h in page.holdings}
-
-
-def position(pages: Sequence[Page]) -> str:
-    [said] = [page.position for page in pages if page.position is not None]
-    assert said == pages[-1].position
-    return said
 
 
 # ── what a pull tells ───────────────────────────────────────────────────────
