@@ -90,7 +90,8 @@ async def _alike(
         *((left, of) for of in (_by_mask, _by_short_mask, _by_name)),
         (beside, _by_mask_and_name),
     ):
-        ours = _once((of(s, a), a) for a in candidates if a not in found.values())
+        known = {account.id for account in found.values()}
+        ours = _once((of(s, a), a) for a in candidates if a.id not in known)
         theirs = _once((of(s, r), r) for r in unknown if r.key not in found)
         for likeness in ours.keys() & theirs.keys():
             account, received = ours[likeness], theirs[likeness]

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from datetime import timedelta
 
 from adapters.providers.configuration import Client
-from adapters.providers.kit import Deadline, Http, Outside, Record, record_of
+from adapters.providers.kit import Deadline, Http, Outside, Policy, Record, record_of
 from adapters.providers.plaid.faults import SLUG, Lacking, explain
 from domain.providers import Allowance
 
@@ -16,6 +16,8 @@ OF_ALL_SYNCS = Allowance(name="plaid-syncs", calls=2_500, per=MINUTE, shared=Tru
 OF_ITEM = Allowance(name="plaid-item", calls=60, per=MINUTE)  # all other calls about one
 OF_CLIENT = Allowance(name="plaid-client", calls=1_000, per=MINUTE, shared=True)
 OF_KEYS = Allowance(name="plaid-keys", calls=30, per=MINUTE, shared=True)
+# A long history takes more than a minute's share: it waits for its turn.
+PACED = Policy(pace_s_max=60)
 KEY_S_MAX = 8.0  # Plaid waits for ten until a webhook is taken
 SYNC, KEY = "/transactions/sync", "/webhook_verification_key/get"
 
@@ -30,7 +32,7 @@ class Api:
         self._client, self._timing = client, outside.timing
         self._http = _http(client, outside, OF_CLIENT)
         self._items = _http(client, outside, OF_ITEM, OF_CLIENT)
-        self._syncs = _http(client, outside, OF_SYNC, OF_ALL_SYNCS)
+        self._syncs = _http(client, outside, OF_SYNC, OF_ALL_SYNCS, policy=PACED)
         self._keys = _http(client, outside, OF_KEYS)
 
     def deadline(self) -> Deadline:
@@ -78,11 +80,17 @@ class Api:
         return {"client_id": self._client.id, "secret": self._client.secret, **said}
 
 
-def _http(client: Client, outside: Outside, *allowances: Allowance) -> Http:
+def _http(
+    client: Client,
+    outside: Outside,
+    *allowances: Allowance,
+    policy: Policy = Policy(),  # noqa: B008 - frozen
+) -> Http:
     return outside.http(
         SLUG,
         client.base_url,
         headers={"plaid-version": VERSION},
+        policy=policy,
         allowances=allowances,
         explain=explain,
     )

@@ -20,7 +20,6 @@ LIST_PAGES_MAX = 400  # 200,000 updates: more than anybody has in two years
 RESTARTS_MAX = 5
 CURSOR_CHARS_MAX = 2_000
 WAITS_S = (2.0, 5.0, 10.0, 15.0)  # for what a new Item does not have ready yet
-PACE_S_MAX = 60
 NOT_READY, ALL_READY = "NOT_READY", "HISTORICAL_UPDATE_COMPLETE"
 
 
@@ -79,15 +78,15 @@ class Updates:
 
     async def _pages(self, cursor: str) -> AsyncIterator[Update]:
         waits = list(WAITS_S)
-        for number in range(LIST_PAGES_MAX):
-            page = await self._page(cursor, paced=number > 0)
+        for _ in range(LIST_PAGES_MAX):
+            page = await self._page(cursor)
             while not cursor and page.get("transactions_update_status") == NOT_READY:
                 if self._tells:
                     break
                 if not waits:
                     raise Fault.NOT_READY.refusal(SLUG, retry_after_s=300)
                 await self._api.sleep(waits.pop(0))
-                page = await self._page(cursor, paced=False)
+                page = await self._page(cursor)
             following = page.get("next_cursor")
             has_more = page.get("has_more")
             if not isinstance(following, str) or not isinstance(has_more, bool):
@@ -108,18 +107,8 @@ class Updates:
             cursor = following
         raise ProviderUnavailable(f"{SLUG} does not come to the end of a list", provider=SLUG)
 
-    async def _page(self, cursor: str, *, paced: bool) -> Record:
-        """`paced`: it waits for its turn, since a long history takes more than a minute's share."""
+    async def _page(self, cursor: str) -> Record:
         said: dict[str, object] = {"access_token": self._token, "count": COUNT}
         if cursor:
             said["cursor"] = cursor
-        while True:
-            try:
-                return await self._api.read(SYNC, item=self._item, deadline=self._deadline, **said)
-            except ProviderUnavailable as refusal:
-                wait_s = refusal.retry_after_s
-                if refusal.asked or not paced or wait_s is None or wait_s > PACE_S_MAX:
-                    raise
-                if wait_s >= self._deadline.left_s:
-                    raise
-                await self._api.sleep(wait_s)
+        return await self._api.read(SYNC, item=self._item, deadline=self._deadline, **said)

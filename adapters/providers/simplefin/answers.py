@@ -14,6 +14,7 @@ from adapters.providers.kit import (
     read_rows,
     rows_of,
     text_or_none,
+    unread,
 )
 from adapters.providers.kit.reading import KEY_CHARS_MAX
 from adapters.providers.simplefin.faults import NAME, Trouble, about, troubles_of
@@ -106,7 +107,9 @@ def _read(told: AccountSet, of: _Of, since: date | None, until: date | None) -> 
         if not isinstance(fault, CustomCurrency):
             told.failed[of.key] = fault.reason
             told.is_complete = False
-        told.unreadable.append(_lost(of.record, fault.reason, of.key))
+        told.unreadable.append(
+            unread(of.record, fault.reason, scope=SyncScope.ACCOUNTS, account_key=of.key)
+        )
         return
     told.accounts.append(account)
     _read_holdings(told, of, account)
@@ -119,7 +122,7 @@ def _read_holdings(told: AccountSet, of: _Of, account: ReceivedAccount) -> None:
         return
     if not isinstance(rows, list):
         reason = "holdings is not a list"
-        told.unreadable.append(_lost(rows, reason, of.key, SyncScope.HOLDINGS))
+        told.unreadable.append(unread(rows, reason, scope=SyncScope.HOLDINGS, account_key=of.key))
         return
     found, lost = read_rows(
         rows, lambda row: holding_of(row, account), scope=SyncScope.HOLDINGS, account=of.key
@@ -139,7 +142,9 @@ def _read_transactions(
     if not isinstance(rows, list):
         reason = "transactions is not a list"
         told.failed[of.key] = reason
-        told.unreadable.append(_lost(rows, reason, of.key, SyncScope.TRANSACTIONS))
+        told.unreadable.append(
+            unread(rows, reason, scope=SyncScope.TRANSACTIONS, account_key=of.key)
+        )
         return
     found, lost = read_rows(
         rows,
@@ -245,7 +250,7 @@ def _nameless(rows: Sequence[object], found: Sequence[_Of]) -> list[Unreadable]:
             key(as_record(row, "the account"), "id")
         except Malformed as fault:
             reason = fault.reason
-        lost.append(_lost(row, reason, None))
+        lost.append(unread(row, reason, scope=SyncScope.ACCOUNTS))
     return lost
 
 
@@ -302,9 +307,3 @@ def _text(record: Record, name: str) -> str | None:
         return text_or_none(record, name)
     except Malformed:
         return None
-
-
-def _lost(
-    row: object, reason: str, account: str | None, scope: SyncScope = SyncScope.ACCOUNTS
-) -> Unreadable:
-    return Unreadable(scope=scope, reason=reason, raw=raw_text(row), account_key=account)
