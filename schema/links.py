@@ -130,7 +130,7 @@ class ConnectProviderInput:
 )
 class CompleteAuthorizationInput:
     state: str
-    code: str = described("Empty with an error.")
+    code: str | None = optional("Left out with an error.")
     iss: str | None = optional("Where the provider says who it is.")
     error: str | None = optional()
 
@@ -221,7 +221,7 @@ class LinkMutation:
         context = info.context
         answer = Answer.of(
             input.state,
-            code=input.code or None,
+            code=given(input.code) or None,
             iss=given(input.iss),
             error=given(input.error),
         )

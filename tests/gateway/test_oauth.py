@@ -73,7 +73,7 @@ async def complete(client: Client, begun: Begun, **said: Any) -> dict[str, Any]:
     values = {"state": begun.state, "code": begun.said.get("code"), "iss": begun.said.get("iss")}
     given = values | said
     if "error" in said:
-        given["code"] = ""
+        given["code"] = None
     return await client.do(COMPLETE, input=given)
 
 
