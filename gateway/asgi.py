@@ -21,7 +21,7 @@ from domain.queries.budget import Budget
 from gateway import demo, mailed_pages, telemetry
 from gateway.auth import DEVICE, Admitted, Authenticator
 from gateway.csrf import PREFLIGHT, CsrfRules
-from gateway.documents import Documents
+from gateway.documents.store import Documents
 from gateway.graphiql import GraphiQL
 from gateway.graphql_http import GraphQLOverHttp
 from gateway.guard import Limits

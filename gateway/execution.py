@@ -24,7 +24,7 @@ from strawberry.execution import optimized_is_awaitable
 
 from domain.cancellation import to_its_end
 from gateway import telemetry
-from gateway.documents import Document
+from gateway.documents.reading import Document
 from gateway.executor import PlainExecutor
 from gateway.faults import Fault
 from gateway.parameters import Parameters

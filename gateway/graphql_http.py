@@ -20,7 +20,7 @@ from starlette.types import Receive, Scope, Send
 from domain.errors import Unavailable
 from gateway.body import Body, fits
 from gateway.csrf import CsrfRules
-from gateway.documents import Documents
+from gateway.documents.store import Documents
 from gateway.execution import CLEANUP_S_MAX, Engine, OperationContext, attended
 from gateway.faults import Fault, overloaded
 from gateway.guard import Refused

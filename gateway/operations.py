@@ -10,7 +10,8 @@ import structlog
 from graphql import ExecutionResult, GraphQLError, OperationType, get_operation_ast
 
 from domain.errors import Unavailable
-from gateway.documents import Document, Documents, introspection_is_off
+from gateway.documents.reading import Document, introspection_is_off
+from gateway.documents.store import Documents
 from gateway.execution import Engine, OperationContext
 from gateway.faults import overloaded
 from gateway.guard import Refused

@@ -28,7 +28,7 @@ from graphql.execution import Executor
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gateway.documents import Documents
+from gateway.documents.store import Documents
 from gateway.execution import Engine
 from gateway.executor import PlainExecutor, Readers
 from gateway.guard import Limits

@@ -29,7 +29,7 @@ from domain.sync import RunId
 from gateway.asgi import graphql_view, sockets_view
 from gateway.auth import Authenticator
 from gateway.chores import CHORES
-from gateway.documents import Documents
+from gateway.documents.store import Documents
 from gateway.faults import Fault
 from gateway.graphql_http import GraphQLOverHttp
 from gateway.parameters import Parameters

@@ -17,7 +17,7 @@ from strawberry.file_uploads import Upload as UploadScalar
 from domain.errors import Unavailable
 from gateway import multipart
 from gateway.csrf import CsrfRules
-from gateway.documents import Documents
+from gateway.documents.store import Documents
 from gateway.faults import Fault
 from gateway.graphql_http import GraphQLOverHttp, Operation
 from gateway.guard import Limits

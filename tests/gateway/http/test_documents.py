@@ -7,7 +7,7 @@ from contextlib import suppress
 import pytest
 from graphql import GraphQLSchema, build_schema
 
-from gateway.documents import CHARACTERS_MAX, Documents
+from gateway.documents.store import CHARACTERS_MAX, Documents
 from gateway.guard import Limits, Refused
 from gateway.recent import Recent
 

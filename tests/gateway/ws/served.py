@@ -22,7 +22,7 @@ from domain.errors import Unauthenticated, Unavailable
 from domain.identity import Actor, Role, SessionId, UserId, new_id
 from gateway.auth import Admitted
 from gateway.csrf import CsrfRules
-from gateway.documents import Documents
+from gateway.documents.store import Documents
 from gateway.execution import Engine
 from gateway.faults import Fault
 from gateway.guard import Limits

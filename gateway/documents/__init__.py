@@ -1,0 +1,1 @@
+"""Documents: from their text, and as they were published."""

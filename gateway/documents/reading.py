@@ -1,0 +1,120 @@
+"""A document from its text: parsed, guarded and validated."""
+
+import re
+from dataclasses import dataclass, field
+from typing import Any
+
+from graphql import (
+    DocumentNode,
+    GraphQLError,
+    GraphQLSchema,
+    GraphQLSyntaxError,
+    OverlappingFieldsCanBeMergedRule,
+    StringValueNode,
+    Visitor,
+    parse,
+    specified_rules,
+    validate,
+    visit,
+)
+from graphql.validation.validate import ValidationAbortedError
+
+from gateway import guard, strict_json
+from gateway.executor import Readers
+from gateway.guard import Limits, Measured, Refused
+
+ERRORS_MAX = 5
+COMPARISONS_MAX = 20_000
+"""Of graphql-core's default 500,000, which take seconds; 1,000 fields, each twice, need 4,000."""
+
+_ABORTED = "Parsing aborted."
+_HALF_PAIR = re.compile(r"Invalid Unicode escape sequence: '\\u(\{0*)?d[89a-f]", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """A document that may run, and what was learnt of it on the way, by its operations too."""
+
+    node: DocumentNode
+    measured: Measured
+    readers: Readers = field(default_factory=dict)
+
+
+def introspection_is_off() -> Refused:
+    return Refused("GRAPHQL_VALIDATION_FAILED", [GraphQLError("Introspection is switched off.")])
+
+
+class _BoundedMerging(OverlappingFieldsCanBeMergedRule):
+    """The rule that fields of one name are one field, with a budget that takes milliseconds."""
+
+    def __init__(self, context: Any) -> None:
+        super().__init__(context)
+        self.rule_context.remaining_complexity_budget = COMPARISONS_MAX
+
+
+RULES = tuple(
+    _BoundedMerging if rule is OverlappingFieldsCanBeMergedRule else rule
+    for rule in specified_rules
+)
+
+
+def read(
+    schema: GraphQLSchema,
+    text: str,
+    limits: Limits,
+    *,
+    alone: frozenset[str],
+    hide_suggestions: bool,
+    introspection: bool,
+) -> Document:
+    """Raises: Refused."""
+    node = _parsed(text, limits)
+    measured = guard.check(node, limits, alone)
+    _check_literals(text, node)
+    if measured.introspects and not introspection:
+        raise introspection_is_off()
+    errors = validate(
+        schema,
+        node,
+        RULES,
+        max_errors=ERRORS_MAX,
+        hide_suggestions=hide_suggestions,
+    )
+    if errors:
+        # Alone, the abort says that comparing the fields would have taken too long.
+        aborted = isinstance(errors[0], ValidationAbortedError)
+        raise Refused("TOO_COMPLEX" if aborted else "GRAPHQL_VALIDATION_FAILED", errors)
+    return Document(node, measured)
+
+
+def _parsed(text: str, limits: Limits) -> DocumentNode:
+    try:
+        return parse(text, max_lexical_tokens=limits.tokens, max_comments=limits.tokens)
+    except GraphQLSyntaxError as error:
+        if error.message.endswith(_ABORTED):  # of the three limits of the parser, one was met
+            raise Refused("TOO_COMPLEX", [error]) from None
+        if _HALF_PAIR.search(error.message):
+            raise _bad_text(error.message, None) from None
+        raise Refused("GRAPHQL_PARSE_FAILED", [error]) from None
+    except RecursionError:
+        raise Refused("TOO_COMPLEX", [GraphQLError("The document is nested too deep.")]) from None
+
+
+def _check_literals(text: str, document: DocumentNode) -> None:
+    """The lexer takes NUL, written out or escaped, in a string; PostgreSQL takes it nowhere."""
+    if "\0" not in text and "\\u" not in text:
+        return
+    found: list[StringValueNode] = []
+
+    class Strings(Visitor):
+        def enter_string_value(self, node: StringValueNode, *_: object) -> None:
+            if not strict_json.storable(node.value):
+                found.append(node)
+
+    visit(document, Strings())
+    if found:
+        raise _bad_text("Text holds no NUL and no lone surrogate.", found)
+
+
+def _bad_text(message: str, nodes: list[StringValueNode] | None) -> Refused:
+    return Refused("BAD_USER_INPUT", [GraphQLError(message, nodes)])

@@ -1,0 +1,8 @@
+"""Nothing yet."""
+
+revision = "0020"
+down_revision = "0019"
+
+
+def upgrade() -> None:
+    return

@@ -1,0 +1,8 @@
+"""Nothing yet."""
+
+revision = "0022"
+down_revision = "0021"
+
+
+def upgrade() -> None:
+    return
