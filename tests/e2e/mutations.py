@@ -30,6 +30,7 @@ SAID: dict[str, Callable[[], Any]] = {
     "graceSeconds": lambda: 60,
     "file": lambda: None,  # which is uploaded beside
 }
+BESIDE = {"CompleteAuthorizationInput": "code"}  # of two, one is needed
 OF_SCALAR: dict[str, Any] = {
     "ID": "an id of nothing",
     "String": "x",
@@ -75,6 +76,7 @@ def _example(name: str, of: Any) -> Any:
         case GraphQLScalarType():
             return OF_SCALAR[of.name]
         case GraphQLInputObjectType():
-            needed = {n: f for n, f in of.fields.items() if _is_needed(f)}
+            beside = BESIDE.get(of.name)
+            needed = {n: f for n, f in of.fields.items() if _is_needed(f) or n == beside}
             return {n: _example(n, f.type) for n, f in needed.items()}
     raise AssertionError(f"{name} is of an unknown type, {of}")
