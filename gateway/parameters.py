@@ -5,12 +5,14 @@ from typing import Any
 from urllib.parse import parse_qsl
 
 from gateway import strict_json
-from gateway.faults import bad_request, bad_text
+from gateway.documents.names import Name, name_of
+from gateway.faults import Malformed, bad_request, bad_text
 
 QUERY_FIELDS_MAX = 20
 KINDS = {
     "query": (str, "a string"),
     "documentId": (str, "a string"),
+    "doc_id": (str, "a string"),
     "operationName": (str, "a string"),
     "variables": (dict, "an object"),
     "extensions": (dict, "an object"),
@@ -19,16 +21,17 @@ KINDS = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Parameters:
-    """What was asked for. GraphQL over HTTP section 6; `query` is the document's text."""
+    """What was asked for. GraphQL over HTTP section 6; `query` is the document's text, which may
+    be left out where `name` says which document it is. `registers` is Apollo's way of sending
+    both: then the text is to be had by its hash from now on.
+    """
 
-    query: str
+    query: str | None = None
+    name: Name | None = None
+    registers: bool = False
     operation_name: str | None = None
     variables: dict[str, Any] = field(default_factory=dict)
     extensions: dict[str, Any] = field(default_factory=dict)
-
-
-class PersistedOnly(Exception):
-    """The request names a document instead of bringing its text."""
 
 
 def from_json(raw: bytes | str) -> dict[str, Any]:
@@ -40,9 +43,9 @@ def from_json(raw: bytes | str) -> dict[str, Any]:
     except strict_json.NotText:
         raise bad_text() from None
     if isinstance(value, list):
-        raise bad_request("lists of operations are not taken: send them one by one")
+        raise Malformed("lists of operations are not taken: send them one by one")
     if not isinstance(value, dict):
-        raise bad_request("the body is not a JSON object")
+        raise Malformed("the body is not a JSON object")
     return value
 
 
@@ -70,21 +73,47 @@ def from_query_string(raw: bytes) -> dict[str, Any]:
 
 
 def parameters(found: dict[str, Any]) -> Parameters:
-    """Raises: Fault, PersistedOnly."""
+    """Raises: Fault."""
     for name, (kind, words) in KINDS.items():
         if found.get(name) is not None and not isinstance(found[name], kind):
-            raise bad_request(f"{name} is not {words}")
-    extensions = found.get("extensions") or {}
-    if found.get("query") is None:
-        if found.get("documentId") is not None or "persistedQuery" in extensions:
-            raise PersistedOnly
-        raise bad_request("there is no query")
+            raise Malformed(f"{name} is not {words}")
+    query, extensions = found.get("query"), found.get("extensions") or {}
+    hashed = _hash(extensions)
+    named = _name(found.get("documentId"), found.get("doc_id"), hashed)
+    if not query and named is not None:
+        query = None  # graphql-ws's client insists on one, and has it empty beside a name
+    if query is None and named is None:
+        raise Malformed("there is no query")
     return Parameters(
-        query=found["query"],
+        query=query,
+        name=named,
+        registers=query is not None and hashed is not None,
         operation_name=found.get("operationName"),
         variables=found.get("variables") or {},
         extensions=extensions,
     )
+
+
+def _hash(extensions: dict[str, Any]) -> str | None:
+    """Of `extensions.persistedQuery`, as Apollo's clients and urql's send it. Raises: Fault."""
+    said = extensions.get("persistedQuery")
+    if said is None:
+        return None
+    if not isinstance(said, dict) or not isinstance(said.get("sha256Hash"), str):
+        raise Malformed("extensions.persistedQuery has no sha256Hash")
+    if said.get("version", 1) != 1:
+        raise Malformed("extensions.persistedQuery is of another version than 1")
+    return str(said["sha256Hash"])
+
+
+def _name(*said: str | None) -> Name | None:
+    """The one document that is named, in whichever ways. Raises: Fault."""
+    names = {name_of(each) for each in said if each is not None}
+    if None in names:
+        raise Malformed("a document's id is 1 to 128 of A-Z a-z 0-9 - . _ ~ and :")
+    if len(names) > 1:
+        raise Malformed("two documents are named at once")
+    return names.pop() if names else None
 
 
 def _embedded(name: str, text: str) -> Any:

@@ -1,0 +1,42 @@
+"""What was published, as one value that is replaced as a whole."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from gateway.clients import Client
+from gateway.documents.names import Name
+from gateway.documents.reading import Document
+from gateway.guard import Refused
+
+
+@dataclass(frozen=True, slots=True)
+class Own:
+    """A document that was published, with its limits where they are not the usual ones."""
+
+    document: Document | Refused
+    limits: Mapping[str, int]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Published:
+    """`documents` by the hash of their text; one that this schema refuses is why it does. `ids`
+    are those that are no hash. `clients` have the ids of their own manifests, by hash; `an_id` is
+    one of any. `are_enforced` once anything but the built-in manifest was published.
+    """
+
+    documents: Mapping[str, Own] = field(default_factory=dict)
+    ids: Mapping[str, str] = field(default_factory=dict)
+    clients: Mapping[Client, Mapping[str, str]] = field(default_factory=dict)
+    an_id: Mapping[str, str] = field(default_factory=dict)
+    are_enforced: bool = False
+
+    def find(self, hash_: str) -> Document | Refused | None:
+        found = self.documents.get(hash_)
+        return None if found is None else found.document
+
+    def hash_of(self, name: Name) -> str | None:
+        """Of the text that is called so; for a hash itself, whether there is such a text or not."""
+        return name.text if name.is_hash else self.ids.get(name.text)
+
+
+NOTHING = Published()
