@@ -24,7 +24,8 @@ class Limit:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verdict:
     """`next_s` is when there is a unit more than `remaining`, 0 where there cannot be; `reset_s`
-    when all are there again.
+    when all are there again. `is_apart`: this process alone has counted it, since the limiter that
+    all share is away.
     """
 
     allowed: bool
@@ -32,6 +33,7 @@ class Verdict:
     retry_after_s: Decimal
     next_s: Decimal
     reset_s: Decimal
+    is_apart: bool = False
 
 
 class Limits(Protocol):
@@ -41,9 +43,12 @@ class Limits(Protocol):
         Raises Unavailable where nobody can tell.
         """
 
-    async def settle(self, key: str, limit: Limit, units: int) -> None:
+    async def settle(
+        self, key: str, limit: Limit, units: int, *, taken: Verdict | None = None
+    ) -> None:
         """It came to so many units more than were taken, or where negative to fewer: they are
-        taken even where they are not there, up to the limit's debt.
+        taken even where they are not there, up to the limit's debt, and given back up to its
+        burst. `taken` is what was said as they were taken: they go back to where they are from.
 
         Raises Unavailable where nobody can tell.
         """

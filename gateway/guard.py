@@ -41,6 +41,7 @@ class Limits:
     duplicates: int = 20  # fields of one response name in one selection set
     nesting: int = 100  # selection sets inside one another, inline fragments too
     body: int = 1 << 20  # bytes of JSON, the document's and its variables'
+    cost: int = 50_000  # of one operation, as `gateway.cost` prices it
 
 
 class Refused(Exception):
@@ -120,6 +121,7 @@ class _Walk:
         }
         _within("fragments", len(self.fragments), limits.fragments)
         self._shapes: dict[str, Shape] = {}
+        self._named: dict[str, frozenset[str]] = {}
         self._open: set[str] = set()
         self.aliases = self.directives = 0
         self.introspects = False
@@ -142,7 +144,7 @@ class _Walk:
                 [GraphQLError("An identity mutation stands alone in its operation.", node)],
             )
         name = node.name.value if node.name else None
-        self.root_fields[name] = frozenset(_names(node.selection_set, self.fragments))
+        self.root_fields[name] = self._names(node.selection_set)
 
     def written(self) -> None:
         """What is counted once, as the document has it."""
@@ -196,27 +198,29 @@ class _Walk:
             aliased=alone and node.alias is not None,
         )
 
-    def _count(self, directives: tuple[DirectiveNode, ...] | None) -> None:
-        self.directives += len(directives or ())
-
-
-def _names(node: SelectionSetNode, fragments: Mapping[str, FragmentDefinitionNode]) -> set[str]:
-    """The names of the fields at the level of `node`, each fragment looked into once."""
-    names: set[str] = set()
-    entered: set[str] = set()
-    waiting = [node]
-    while waiting:
-        for selection in waiting.pop().selections:
+    def _names(self, node: SelectionSetNode) -> frozenset[str]:
+        """The names of the fields at its level."""
+        names: set[str] = set()
+        for selection in node.selections:
             if isinstance(selection, FieldNode):
                 names.add(selection.name.value)
             elif isinstance(selection, InlineFragmentNode):
-                waiting.append(selection.selection_set)
+                names |= self._names(selection.selection_set)
             elif isinstance(selection, FragmentSpreadNode):
-                name = selection.name.value
-                if name in fragments and name not in entered:
-                    entered.add(name)
-                    waiting.append(fragments[name].selection_set)
-    return names
+                names |= self._names_of(selection.name.value)
+        return frozenset(names)
+
+    def _names_of(self, name: str) -> frozenset[str]:
+        """Each fragment is looked into once; within a cycle, which validation refuses, no name of
+        what is open is known yet."""
+        if name not in self._named:
+            self._named[name] = frozenset()
+            if name in self.fragments:
+                self._named[name] = self._names(self.fragments[name].selection_set)
+        return self._named[name]
+
+    def _count(self, directives: tuple[DirectiveNode, ...] | None) -> None:
+        self.directives += len(directives or ())
 
 
 def _within(what: str, count: int, most: int) -> None:

@@ -64,10 +64,14 @@ class SharedLimits:
                 await self._own.settle(key, limit, -cost)
         return verdict
 
-    async def settle(self, key: str, limit: Limit, units: int) -> None:
+    async def settle(
+        self, key: str, limit: Limit, units: int, *, taken: Verdict | None = None
+    ) -> None:
+        """What is given back goes to where it was taken; while that is away, time brings it."""
         if limit.shared_only:
             await self._own.settle(key, limit, units)
-        if not self.is_away:
+        is_apart = taken is not None and taken.is_apart and units < 0
+        if not (self.is_away or is_apart):
             try:
                 async with self._turns:
                     await self._shared.settle(key, limit, units)
@@ -75,7 +79,8 @@ class SharedLimits:
                 self._lost()
             else:
                 return
-        await self._own.settle(key, self._share(limit), units)
+        if taken is None or taken.is_apart or units > 0:
+            await self._own.settle(key, self._share(limit), units)
 
     async def look(self) -> Unavailable | None:
         """Before anyone needs it: why Redis does not answer, where it does not."""
@@ -101,7 +106,11 @@ class SharedLimits:
                 return await self._ask(key, limit, cost)
             except Unavailable:
                 pass  # which is on record by now
-        return await self._own.take(key, self._share(limit), cost)
+        share = self._share(limit)
+        verdict = await self._own.take(key, share, min(cost, share.burst))
+        if verdict.allowed and cost > share.burst:  # which never fits: the rest is owed
+            await self._own.settle(key, share, cost - share.burst)
+        return replace(verdict, is_apart=True)
 
     async def _ask(self, key: str, limit: Limit, cost: int) -> Verdict:
         """Raises: Unavailable, at once while it is known to be away."""

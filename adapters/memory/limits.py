@@ -56,7 +56,9 @@ class MemoryLimits:
             reset_s=_seconds(full_in),
         )
 
-    async def settle(self, key: str, limit: Limit, units: int) -> None:
+    async def settle(
+        self, key: str, limit: Limit, units: int, *, taken: Verdict | None = None
+    ) -> None:
         """It came to so many units more than were taken, or where negative to fewer."""
         buckets, digest, now = self._of(limit), _digest(key), self._clock_ns()
         interval = _interval(limit)

@@ -81,7 +81,9 @@ class RedisLimits:
             reset_s=_seconds(full_in),
         )
 
-    async def settle(self, key: str, limit: Limit, units: int) -> None:
+    async def settle(
+        self, key: str, limit: Limit, units: int, *, taken: Verdict | None = None
+    ) -> None:
         """It came to so many units more than were taken, or where negative to fewer.
 
         Raises:

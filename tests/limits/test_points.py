@@ -1,13 +1,17 @@
 """What operations cost, and what their answers say of it."""
 
+import asyncio
+import random
 from datetime import UTC, datetime
 from types import SimpleNamespace
 from typing import cast
 from uuid import UUID
 
 import pytest
+from redis.asyncio import Redis
 
 from adapters.memory.limits import MemoryLimits
+from adapters.redis.limits import RedisLimits
 from domain.errors import RateLimited
 from domain.identity import Actor, Role, UserId
 from domain.limits import Limit
@@ -39,9 +43,9 @@ def asked(by: UserId | None = ADA, *, ip: str = "192.0.2.1") -> Context:
     )
 
 
-async def run(points: Points, context: Context, *, objects: int = 0) -> str:
+async def run(points: Points, context: Context, *, objects: int = 0, cost: int = 1) -> str:
     """One operation; what is said of what is left."""
-    await points.begin(context)
+    await points.begin(context, cost)
     context.budget.spend_objects(objects)
     points.end(context)
     await points.close()
@@ -67,21 +71,108 @@ async def test_objects_that_were_only_reserved_cost_nothing(points: Points) -> N
     assert await run(points, asked()) == '"points";r=92;t=600'
 
 
-async def test_it_begins_while_anything_is_left_and_what_it_took_is_waited_for(
+async def test_it_begins_where_its_price_is_left_and_gets_back_what_it_did_not_come_to(
     points: Points,
 ) -> None:
-    assert await run(points, asked(), objects=99) == '"points";r=1;t=600'
-    assert await run(points, asked(), objects=50) == '"points";r=0;t=600'
+    assert await run(points, asked(), cost=90, objects=20) == '"points";r=80;t=600'
+    assert await run(points, asked(), cost=80, objects=80) == '"points";r=0;t=600'
+    assert await run(Points(MemoryLimits(), LIMIT), asked(), cost=100) == '"points";r=99;t=600'
+
+
+async def test_what_is_not_left_is_refused_before_anything_runs_and_when_it_is_is_said(
+    points: Points,
+) -> None:
+    assert await run(points, asked(), cost=60, objects=60) == '"points";r=40;t=600'
+
+    with pytest.raises(Fault) as refused:
+        await points.begin(asked(), 70)
+
+    assert (refused.value.status, refused.value.code) == (429, "RATE_LIMITED")
+    assert refused.value.headers == {
+        "retry-after": "18000",  # of 70, 30 are not there
+        "ratelimit-policy": POLICY,
+        "ratelimit": '"points";r=0;t=18000',
+    }
+    assert await run(points, asked(), cost=40) == '"points";r=39;t=600'  # nothing was taken
+
+
+async def test_what_came_to_more_than_its_price_is_owed_and_waited_for(points: Points) -> None:
+    assert await run(points, asked(), cost=90, objects=149) == '"points";r=0;t=600'
 
     with pytest.raises(Fault) as refused:
         await points.begin(asked())
 
-    assert (refused.value.status, refused.value.code) == (429, "RATE_LIMITED")
-    assert refused.value.headers == {
-        "retry-after": "30000",  # 49 that are owed, and one
-        "ratelimit-policy": POLICY,
-        "ratelimit": '"points";r=0;t=30000',
+    assert refused.value.headers["retry-after"] == "30000"  # 49 that are owed, and one
+
+
+async def test_what_may_come_to_more_than_there_ever_are_begins_with_all_of_them(
+    points: Points,
+) -> None:
+    """As a document that was published with a limit of its own."""
+    context = asked()
+    assert await run(points, context, cost=70_000, objects=10) == '"points";r=90;t=600'
+    assert context.budget.objects == 70_000 - 10
+
+    with pytest.raises(Fault) as refused:
+        await points.begin(asked(), 70_000)
+
+    assert refused.value.headers["retry-after"] == "6000"  # until all 100 are there
+
+
+async def test_who_asks_is_told_what_it_cost(points: Points) -> None:
+    context = asked()
+    context.reports_cost = True
+    assert points.extensions(context) == {}  # before it began
+    await run(points, context, cost=30, objects=3)
+
+    assert points.extensions(context) == {
+        "cost": {
+            "requested": 30,
+            "limit": 100,
+            "remaining": 97,
+            "resetAt": "2026-11-22T00:30:00Z",  # three of ten minutes each
+        }
     }
+    quiet = asked()
+    await run(points, quiet, cost=30)
+    assert points.extensions(quiet) == {}
+
+
+async def test_50_clients_on_two_gateways_never_have_more_than_the_limit_together(
+    redis: Redis,
+) -> None:
+    """Each takes its price, and gives back what it did not come to: what is out at any instant,
+    and what was spent in all, stay within the limit, and of that nothing is left over."""
+    limit = Limit(name="points", burst=1_000, per_seconds=100_000_000, debt=1_000)
+    gateways = [Points(RedisLimits(redis, prefix="points:"), limit) for _ in range(2)]
+    out = spent = most_out = refusals = 0
+
+    async def client(n: int) -> None:
+        nonlocal out, spent, most_out, refusals
+        points, chance = gateways[n % 2], random.Random(n)
+        for _ in range(12):
+            context, price = asked(), chance.randint(1, 90)
+            try:
+                await points.begin(context, price)
+            except Fault:
+                refusals += 1
+                continue
+            out, spent_here = out + price, chance.randint(1, min(price, 7))
+            most_out = max(most_out, out + spent)
+            await asyncio.sleep(0)
+            context.budget.spend_objects(spent_here)
+            # Counted before it is given back, so that nobody has it twice in between.
+            out, spent = out - price, spent + spent_here
+            points.end(context)
+
+    await asyncio.gather(*(client(n) for n in range(50)))
+    await asyncio.gather(*(points.close() for points in gateways))
+
+    assert most_out <= 1_000
+    assert spent <= 1_000
+    assert refusals > 20
+    left = await RedisLimits(redis, prefix="points:").take("user:" + str(ADA), limit, 0)
+    assert left.remaining == 1_000 - spent
 
 
 async def test_users_have_their_own_wherever_they_are_and_strangers_their_addresses(
@@ -98,7 +189,8 @@ async def test_users_have_their_own_wherever_they_are_and_strangers_their_addres
 
 async def test_a_subscription_costs_one_and_each_event_its_objects(points: Points) -> None:
     subscribed = asked()
-    await points.begin(subscribed)
+    await points.begin(subscribed, 40)
+    points.end(subscribed)
     for objects in (0, 5, 3):
         event = subscribed.event()
         event.budget.spend_objects(objects)

@@ -81,6 +81,28 @@ async def test_while_redis_is_dead_guesses_wait_and_reads_go_on_by_a_share(folde
             )
 
 
+async def test_what_is_given_back_goes_to_where_it_was_taken(folder: Path) -> None:
+    with running_redis(folder) as server:
+        async with a_gateway(server.url) as limits:
+            together = await limits.take("ada", READS, 30)
+            assert not together.is_apart
+            kill(server)
+            assert (await limits.take("ada", READS, 8)).is_apart  # of a share of 10
+            await limits.settle("ada", READS, -30, taken=together)
+            assert (await limits.take("ada", READS, 0)).remaining == 2  # nobody has it twice
+
+            alone = await limits.take("bob", READS, 16)  # more than the share: the rest is owed
+            assert alone.allowed
+            assert not (await limits.take("bob", READS)).allowed
+            with running_redis(folder):
+                await until_back(limits)
+                await limits.settle("bob", READS, -12, taken=alone)
+                assert (await limits.take("bob", READS, 0)).remaining == 40
+            kill_again = await limits.take("bob", READS)
+            assert kill_again.is_apart
+            assert kill_again.remaining == 5  # of 10, 4 of those before, and this one
+
+
 async def test_when_redis_is_back_it_is_found_and_no_second_burst_gets_through(
     folder: Path,
 ) -> None:

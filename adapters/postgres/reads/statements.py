@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable, Coroutine, Sequence
 from contextlib import suppress
+from time import perf_counter
 from typing import Any, TypeVar, cast
 
 import asyncpg
@@ -16,7 +17,8 @@ from domain.identity import UserId
 
 T = TypeVar("T")
 
-BEGIN = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SELECT enter('{viewer}')"
+BEGIN = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SELECT enter_reading('{viewer}')"
+SAID = "data version "
 CLOSE_S_MAX = 2.0
 
 
@@ -41,10 +43,21 @@ class Statements:
         self._known: dict[str, asyncio.Task[Any]] = {}
         self._over: BaseException | None = None
         self._closing: asyncio.Task[None] | None = None
+        self._version: int | None = None
 
     async def fetch(self, sql: str, *arguments: object) -> list[asyncpg.Record]:
         """Raises Unavailable, Abandoned."""
         return await self._settled(self._start(self._fetch(sql, arguments)))
+
+    async def entered(self) -> int | None:
+        """The data version of this snapshot, as opening it says: no statement of its own.
+
+        None where it said nothing, as of a user who is there no more. Raises Unavailable,
+        Abandoned.
+        """
+        if self._version is None:
+            await self._settled(self._start(self._open()))
+        return self._version
 
     async def once(self, name: str, read: Callable[[], Coroutine[Any, Any, T]]) -> T:
         """What `read` answers, which is asked for only once a snapshot."""
@@ -86,16 +99,41 @@ class Statements:
                 self._over = self._over or error
                 raise
 
+    async def _open(self) -> None:
+        async with self._turn:
+            self._refuse_if_over()
+            if self._connection is not None:
+                return
+            try:
+                await self._opened()
+            except Exception as error:
+                self._over = self._over or error
+                raise
+
     async def _opened(self) -> Connection:
-        begin = BEGIN.format(viewer=self._viewer.hex)
+        began = perf_counter()
         with telemetry.statement("BEGIN"):
-            self._connection, _ = await first_words(self._pool, lambda c: c.execute(begin))
+            self._connection, _ = await first_words(self._pool, self._begin)
+        if (tell := telemetry.telling.get()) is not None:
+            tell(BEGIN, 1, perf_counter() - began)
         return self._connection
+
+    async def _begin(self, connection: Connection) -> None:
+        # asyncpg tells of a message before it says that the query is done: both by call_soon.
+        connection.add_log_listener(self._hear)
+        try:
+            await connection.execute(BEGIN.format(viewer=self._viewer.hex))
+        finally:
+            connection.remove_log_listener(self._hear)
+
+    def _hear(self, _: object, message: asyncpg.PostgresLogMessage) -> None:
+        if message.message.startswith(SAID):
+            self._version = int(message.message.removeprefix(SAID))
 
     async def _say(
         self, connection: Connection, sql: str, arguments: Sequence[object]
     ) -> list[asyncpg.Record]:
-        watch = telemetry.watch
+        watch, began = telemetry.watch, perf_counter()
         try:
             if watch is None:
                 rows: list[asyncpg.Record] = await connection.fetch(sql, *arguments)
@@ -106,6 +144,8 @@ class Statements:
             if lost(connection, error):
                 raise Unavailable("the database is away") from error
             raise
+        if (tell := telemetry.telling.get()) is not None:
+            tell(sql, len(rows), perf_counter() - began)
         return rows
 
     def _refuse_if_over(self) -> None:
