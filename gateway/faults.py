@@ -17,6 +17,13 @@ class Fault(Exception):
         self.headers = dict(headers or {})
 
 
+class Malformed(Fault):
+    """What can be read and is no GraphQL request: 400, or 422 in the newer draft."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(400, "BAD_REQUEST", message)
+
+
 def bad_request(message: str) -> Fault:
     return Fault(400, "BAD_REQUEST", message)
 

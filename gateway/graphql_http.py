@@ -1,14 +1,12 @@
 """GraphQL over HTTP: from a request to one operation and back.
 
-Not here: persisted documents, subscriptions, the newer draft's status codes. Statuses are those
-that the audit suite of graphql-http checks: a request error is 400 under
-`application/graphql-response+json` and 200 under `application/json`.
+Subscriptions are handed over to `streams`; `profiles` knows the statuses, `answers` what becomes of
+a result.
 """
 
 import asyncio
-from collections import Counter
-from collections.abc import Awaitable, Callable, Hashable, Iterable, Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Awaitable, Callable, Hashable, Iterable
+from contextlib import ExitStack
 from typing import Any, Generic, TypeVar
 from uuid import uuid4
 
@@ -18,34 +16,40 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from domain.errors import Unavailable
+from gateway.admission import Admission, whose_of
+from gateway.answers import Answers, Asked
 from gateway.body import Body, fits
+from gateway.clients import client_of
+from gateway.cost.pricing import Pricing
 from gateway.csrf import CsrfRules
 from gateway.documents.store import Documents
 from gateway.execution import CLEANUP_S_MAX, Engine, OperationContext, attended
 from gateway.faults import Fault, overloaded
 from gateway.guard import Refused
-from gateway.negotiation import LEGACY, RESPONSE, negotiate
+from gateway.idempotency import KEY, Repeating
+from gateway.negotiation import EVENTS, LEGACY, RESPONSE, negotiate, streams
 from gateway.operations import (
     OPERATIONS_MAX,
-    RETRY_AFTER_S,
     Operation,
     Operations,
     Places,
     bug,
-    not_persisted,
 )
-from gateway.parameters import Parameters, PersistedOnly
+from gateway.parameters import Parameters
 from gateway.points import Meter, Unmetered
-from gateway.reading import FORM, admitted, asked
+from gateway.profiles import AUDITED, Profile
+from gateway.reading import BY_URL, FORM, admitted, asked, offered, path_of
 from gateway.responses import answer, fault_error, request_error
+from gateway.sse.endpoint import EventStreams
+from gateway.uploads import UploadPlaces
 
 __all__ = ["CsrfRules", "Fault", "GraphQLOverHttp", "Operation", "OperationContext"]
 
 DEADLINE_S = 30.0
 UPLOAD_MAX = (10 << 20) + (64 << 10)
 UPLOADS_MAX = 8
-UPLOADS_EACH_MAX = 2
 LONG_BODIES_MAX = 64
+STREAMED = ("GET", "POST")  # EventSource has no other than GET
 
 C = TypeVar("C", bound=OperationContext)
 
@@ -66,17 +70,23 @@ def _always(_: Any) -> bool:
     return True
 
 
+async def _unversioned(_: Any) -> None:
+    return None
+
+
 class GraphQLOverHttp(Generic[C]):
-    """One ASGI endpoint for POST, GET and QUERY.
+    """One ASGI endpoint for POST, GET, HEAD and QUERY.
 
     `open_context` makes what the resolvers share; `request.state` then has `operation` and
     `trace_id`. `admit` is asked before a form is read: its answer is who sends it, each of whom
-    has UPLOADS_EACH_MAX places. Both may raise `Fault`, and `Unavailable` like any resolver: the
+    has a few places. Both may raise `Fault`, and `Unavailable` like any resolver: the
     whole answer is then 503. `present` has the last word on each error of a field;
     errors of the request are written here. `headers` and `extensions` add to the answer of an
     operation that ran, `refused` to that of a request, by its status, whose operation never did;
     it may raise `Fault` 429, which is answered instead. `meter` is told of each that runs.
-    `introspection` decides for each viewer, where the documents allow it.
+    `introspection` decides for each viewer, where the documents allow it. `version` says whose data
+    is read, in which version, and all else that the answer of a versioned document depends on; None
+    where it is nobody's. `repeats` runs mutations that come with a key.
     """
 
     def __init__(
@@ -92,32 +102,45 @@ class GraphQLOverHttp(Generic[C]):
         uploads_max: int = UPLOADS_MAX,
         long_bodies_max: int = LONG_BODIES_MAX,
         operations_max: int = OPERATIONS_MAX,
+        has_room: Callable[[], bool] = lambda: True,
         cleanup_s: float = CLEANUP_S_MAX,
         csrf: CsrfRules | None = None,
         admit: Callable[[Request], Awaitable[Hashable]] = _anyone,
         introspection: Callable[[C], bool] = _always,
+        pricing: Pricing[C] | None = None,
         meter: Meter[C] | None = None,
         refused: Callable[[Request, int], Awaitable[Iterable[tuple[str, str]]]] = _no_limits,
         headers: Callable[[C], Iterable[tuple[str, str]]] = _nothing,
         extensions: Callable[[C], dict[str, Any]] = _nothing,
+        version: Callable[[C], Awaitable[str | None]] = _unversioned,
+        repeats: Repeating[C] | None = None,
+        profile: Profile = AUDITED,
     ) -> None:
+        self.streams: EventStreams[Any] | None = None  # once there is what carries them
         self._open_context = open_context
         self.operations: Operations[C] = Operations(
             documents=documents,
             engine=Engine(schema=schema, hide_suggestions=documents.hide_suggestions),
             present=present,
-            places=Places(operations_max),
+            places=Admission(operations_max, has_room=has_room),
             introspection=introspection,
+            pricing=pricing or Pricing(most=documents.limits.cost),
+            extensions=extensions,
             meter=meter or Unmetered(),
         )
         self._refused = refused
-        self._deadline_s, self._cleanup_s = deadline_s, cleanup_s
+        self.deadline_s, self._cleanup_s = deadline_s, cleanup_s
         self._csrf, self._admit = csrf or CsrfRules(), admit
         self._body_max = documents.limits.body if body_max is None else body_max
         self._upload_max = upload_max
-        self._uploads, self._long_bodies = Places(uploads_max), Places(long_bodies_max)
-        self._uploads_of: Counter[Hashable] = Counter()
-        self._headers, self._extensions = headers, extensions
+        self._uploads, self._long_bodies = UploadPlaces(uploads_max), Places(long_bodies_max)
+        self._headers, self._profile, self._repeats = headers, profile, repeats
+        self._answers = Answers(
+            operations=self.operations,
+            profile=profile,
+            headers=headers,
+            version=version,
+        )
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         body = Body(scope, receive)
@@ -132,27 +155,30 @@ class GraphQLOverHttp(Generic[C]):
 
     async def _respond(self, request: Request, body: Body) -> Response:
         """Raises: ClientDisconnect."""
-        media = negotiate(request.headers.get("accept"))
+        media = negotiate(", ".join(request.headers.getlist("accept")))
         trace_id = request.state.trace_id
         try:
             return await self._operate(request, body, media)
         except (Fault, Unavailable) as error_:
             fault = error_ if isinstance(error_, Fault) else _away(error_)
-            return await self._faulted(request, body, media or LEGACY, fault)
+            return await self._faulted(request, body, media, fault)
         except Refused as refused:
             try:
                 limits = await self._refused(request, 400)
             except Fault as limited:
-                return await self._faulted(request, body, media or LEGACY, limited)
+                return await self._faulted(request, body, media, limited)
             errors = [request_error(e, refused.code, trace_id) for e in refused.errors]
-            ok = media == LEGACY and refused.code != "BAD_USER_INPUT"
-            return answer(media or LEGACY, 200 if ok else 400, {"errors": errors}, limits)
+            said = self._profile.to_refusal(refused.code, media or LEGACY)
+            return answer(*said, {"errors": errors}, limits)
         except ClientDisconnect:
             raise
         except Exception as found:  # noqa: BLE001 - `bug` logs it
-            return answer(media or LEGACY, 500, {"errors": [bug(found, trace_id)]})
+            errors = [bug(found, trace_id)]
+            return answer(*self._profile.to_bug(media or LEGACY), {"errors": errors})
 
-    async def _faulted(self, request: Request, body: Body, media: str, fault: Fault) -> Response:
+    async def _faulted(
+        self, request: Request, body: Body, media: str | None, fault: Fault
+    ) -> Response:
         """Raises: ClientDisconnect."""
         limits: Iterable[tuple[str, str]] = ()
         if "ratelimit" not in fault.headers:
@@ -164,38 +190,31 @@ class GraphQLOverHttp(Generic[C]):
         if fault.status == 408 or not await body.drain():
             headers.append(("connection", "close"))
         errors = [fault_error(fault, request.state.trace_id)]
-        return answer(media, fault.status, {"errors": errors}, headers)
+        return answer(*self._profile.to_fault(fault, media), {"errors": errors}, headers)
 
     async def _operate(self, request: Request, body: Body, media: str | None) -> Response:
         if media is None:
-            raise Fault(406, "BAD_REQUEST", f"this endpoint speaks {RESPONSE} and {LEGACY}")
-        deadline = asyncio.get_running_loop().time() + self._deadline_s
+            types = f"{RESPONSE}, {LEGACY} and {EVENTS}"
+            raise Fault(406, "BAD_REQUEST", f"this endpoint speaks {types}")
+        deadline = asyncio.get_running_loop().time() + self.deadline_s
         fits(request.scope)
-        kind = admitted(request.method, request.headers)
-        simple = request.method == "GET" or kind == FORM
+        kind = admitted(request.method, path_of(request.scope), request.headers)
+        if request.method == "OPTIONS":
+            return Response(status_code=204, headers=offered(path_of(request.scope)))
+        simple = request.method in BY_URL or kind == FORM
         if not self._csrf.permits(request.headers, simple=simple):
             raise Fault(403, "NOT_PERMITTED", "this site may not send requests here")
-        self.operations.places.check()
+        whose = whose_of(request.scope)
+        self.operations.places.check(whose)
         with ExitStack() as places:
             if kind == FORM:
-                places.enter_context(self._upload_of(await self._admit(request)))
+                places.enter_context(self._uploads.taken(await self._admit(request)))
             found = await self._read(request, body, deadline, places)
-            request.state.operation = operation = await self._operation(request.method, found)
-            with self.operations.places.taken():
-                return await self._run(request, operation, media, deadline)
-
-    @contextmanager
-    def _upload_of(self, sender: Hashable) -> Iterator[None]:
-        """Raises: Fault 429, 503."""
-        if self._uploads_of[sender] >= UPLOADS_EACH_MAX:
-            message = f"at most {UPLOADS_EACH_MAX} uploads at once"
-            raise Fault(429, "RATE_LIMITED", message, {"retry-after": str(RETRY_AFTER_S)})
-        with self._uploads.taken():
-            self._uploads_of[sender] += 1
-            try:
-                yield
-            finally:
-                self._uploads_of -= Counter({sender: 1})  # who has none left is forgotten
+            request.state.operation = operation = await self._operation(request, found)
+            if self.streams and operation.kind is OperationType.SUBSCRIPTION:
+                return await self.streams.opened(request, operation, self._headers)
+            async with self.operations.places.taken(whose):
+                return await self._run(request, Asked.of(request, operation, media), deadline)
 
     async def _read(
         self, request: Request, body: Body, deadline: float, places: ExitStack
@@ -204,6 +223,7 @@ class GraphQLOverHttp(Generic[C]):
             async with asyncio.timeout_at(deadline):
                 return await asked(
                     request.method,
+                    path_of(request.scope),
                     request.headers,
                     request.scope["query_string"],
                     body,
@@ -211,50 +231,57 @@ class GraphQLOverHttp(Generic[C]):
                     upload_max=self._upload_max,
                     is_long=lambda: places.enter_context(self._long_bodies.taken()),
                 )
-        except PersistedOnly:
-            raise not_persisted() from None
         except TimeoutError:
             raise Fault(408, "TIMEOUT", "the request took too long to arrive") from None
 
-    async def _operation(self, method: str, found: Parameters) -> Operation:
-        operation = await self.operations.chosen(found)
+    async def _operation(self, request: Request, found: Parameters) -> Operation:
+        operation = await self.operations.chosen(found, client_of(request.headers))
         if operation.kind is OperationType.SUBSCRIPTION:
-            raise Fault(406, "BAD_REQUEST", "subscribe over a WebSocket or text/event-stream")
-        if operation.kind is OperationType.MUTATION and method != "POST":
-            raise Fault(405, "BAD_REQUEST", "mutations come by POST", {"allow": "POST"})
+            if not (self.streams and streams(", ".join(request.headers.getlist("accept")))):
+                raise Fault(406, "BAD_REQUEST", f"subscribe over a WebSocket or {EVENTS}")
+            if request.method not in STREAMED:
+                allow = {"allow": ", ".join(STREAMED)}
+                raise Fault(405, "BAD_REQUEST", "subscribe by GET or POST", allow)
+        if operation.kind is OperationType.MUTATION and request.method != "POST":
+            # QUERY is allowed here, but not for what is not safe (RFC 10008, 2).
+            status = 422 if request.method == "QUERY" else 405
+            raise Fault(status, "BAD_REQUEST", "mutations come by POST", {"allow": "POST"})
         return operation
 
-    async def _run(
-        self, request: Request, operation: Operation, media: str, deadline: float
-    ) -> Response:
+    async def _run(self, request: Request, asked_: Asked, deadline: float) -> Response:
         opened: list[C] = []
+        keys = self._keys(request, asked_.operation)
 
-        async def work() -> ExecutionResult:
+        async def work() -> Response | tuple[ExecutionResult, str | None]:
             opened.append(context := await self._open_context(request))
-            return await self.operations.run(operation, context)
+            if self._repeats is not None and keys:
+                repeated = await self._repeats.answered(keys, asked_, self._answers, context)
+                if repeated is not None:
+                    return repeated
+            tag = await self._answers.tag(asked_, context)
+            if (known := await self._answers.known(asked_, tag, context)) is not None:
+                return known
+            return await self.operations.run(asked_.operation, context), tag
 
         async def close() -> None:
             for context in opened:
                 await context.close()
 
-        result = await attended(
+        found = await attended(
             work(),
-            receive=request.receive,
+            receive=None if keys else request.receive,  # its repeat gets the answer
             deadline=deadline,
             close=close,
             cleanup_s=self._cleanup_s,
         )
-        return self._result(media, result, opened[0])
+        if isinstance(found, Response):
+            return found
+        result, tag = found
+        return await self._answers.answer(asked_, result, tag, opened[0])
 
-    def _result(self, media: str, result: ExecutionResult, context: C) -> Response:
-        """Raises: Unavailable, where any field failed of it: half a snapshot is no answer."""
-        if (said := self.operations.never_ran(result, context.trace_id)) is not None:
-            status = 200 if media == LEGACY else 400
-            return answer(media, status, {"errors": said}, self._headers(context))
-        reply = self.operations.reply(result, context.trace_id)
-        if extensions := self._extensions(context):
-            reply["extensions"] = extensions
-        return answer(media, 200, reply, self._headers(context))
+    def _keys(self, request: Request, operation: Operation) -> list[str]:
+        is_mutation = self._repeats is not None and operation.kind is OperationType.MUTATION
+        return request.headers.getlist(KEY) if is_mutation else []
 
 
 def _away(unavailable: Unavailable) -> Fault:

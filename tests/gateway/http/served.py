@@ -21,6 +21,7 @@ from gateway.documents.store import Documents
 from gateway.faults import Fault
 from gateway.graphql_http import GraphQLOverHttp, Operation
 from gateway.guard import Limits
+from gateway.http_protocol import HttpProtocol
 
 ALLOWED_ORIGIN = "https://app.example"
 SECRET = "db password=hunter2"
@@ -42,6 +43,7 @@ class Journal:
     started: asyncio.Event = field(default_factory=asyncio.Event)
     go_on: asyncio.Event = field(default_factory=asyncio.Event)
     operations: list[Operation] = field(default_factory=list)
+    version: int | None = 1
 
     async def until_idle(self) -> None:
         await until(lambda: not self.open_contexts)
@@ -89,6 +91,14 @@ class Query:
     @strawberry.field
     def node(self, id: strawberry.ID) -> Node:
         return Node(id=id, name="a node")
+
+    @strawberry.field
+    def links(self, info: Info, status: str = "", long: int = 0) -> str | None:
+        """Versioned, by its name."""
+        info.context.journal.entries.append(f"links {status}")
+        if status == "broken":
+            raise RuntimeError(SECRET)
+        return f"version {info.context.journal.version}" + " of it" * long
 
     @strawberry.field
     def place(self, at: Place) -> str:
@@ -197,7 +207,11 @@ def a_view(
         journal.open_contexts += 1
         return Context(journal, request.state.trace_id)
 
+    async def version(context: Context) -> str | None:
+        return None if journal.version is None else f"somebody {journal.version}"
+
     return GraphQLOverHttp(
+        version=version,
         schema=core(schema),
         documents=Documents(
             core(schema),
@@ -208,8 +222,7 @@ def a_view(
         ),
         open_context=open_context,
         present=presented,
-        csrf=CsrfRules(frozenset({ALLOWED_ORIGIN})),
-        **options,
+        **{"csrf": CsrfRules(frozenset({ALLOWED_ORIGIN})), **options},
     )
 
 
@@ -220,10 +233,10 @@ class _Server(uvicorn.Server):
 
 
 @asynccontextmanager
-async def served(view: Any, http: str = "httptools") -> AsyncIterator[str]:
+async def served(view: Any, http: Any = HttpProtocol) -> AsyncIterator[str]:
     """Serve `view` at /graphql for as long as the block lasts; gives the server's address."""
     config = uvicorn.Config(
-        Starlette(routes=[Route("/graphql", view)]),
+        Starlette(routes=[Route("/graphql", view), Route("/graphql/{named:path}", view)]),
         port=0,
         http=http,
         lifespan="off",

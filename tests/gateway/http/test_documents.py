@@ -3,6 +3,7 @@
 import asyncio
 import time
 from contextlib import suppress
+from typing import Any
 
 import pytest
 from graphql import GraphQLSchema, build_schema
@@ -20,7 +21,7 @@ SCHEMA = build_schema(
 )
 
 
-def documents(schema: GraphQLSchema = SCHEMA, **options: bool) -> Documents:
+def documents(schema: GraphQLSchema = SCHEMA, **options: Any) -> Documents:
     return Documents(schema, limits=Limits(), alone=frozenset({"signOut"}), **options)
 
 
@@ -92,13 +93,16 @@ def test_garbage_does_not_push_out_what_clients_use() -> None:
 def test_the_cache_is_bounded_in_entries_and_in_characters() -> None:
     recent: Recent[int] = Recent(3, 100)
     for n in range(10):
-        recent.put(f"key {n}", n)
+        recent.put(f"key {n}", n, 5)
     assert [recent.get(f"key {n}") for n in (6, 7, 8, 9)] == [None, 7, 8, 9]
     recent.get("key 7")
-    recent.put("x" * 90, 1)
-    assert (recent.get("key 7"), recent.get("key 8"), recent.get("x" * 90)) == (7, None, 1)
-    recent.put("y" * 101, 1)
+    recent.put("x", 1, 90)
+    assert (recent.get("key 7"), recent.get("key 8"), recent.get("x")) == (7, None, 1)
+    recent.put("y", 1, 101)
     assert len(recent) == 0
+    for _ in range(3):
+        recent.put("z", 1, 60)
+    assert recent.get("z") == 1
 
 
 def test_a_text_too_long_to_be_kept_still_runs() -> None:

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.negotiation import LEGACY, RESPONSE, negotiate
+from gateway.negotiation import EVENTS, LEGACY, RESPONSE, negotiate
 
 
 @pytest.mark.parametrize(
@@ -31,7 +31,7 @@ from gateway.negotiation import LEGACY, RESPONSE, negotiate
         (f"multipart/mixed;deferSpec=20220824,{RESPONSE},{LEGACY};q=0.9", RESPONSE),
         ("text/html,application/xhtml+xml,*/*;q=0.8", LEGACY),
         ("text/html", None),
-        ("text/event-stream", None),
+        ("text/event-stream", EVENTS),
         (f"{LEGACY};q=0", None),
         ("*/*;q=0", None),
         (f"{LEGACY};q=1.5", None),
