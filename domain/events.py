@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import Enum
 from typing import NewType
 from uuid import UUID
@@ -61,6 +61,9 @@ _CATEGORIES = {
     "token": EventCategory.SECURITY,
     "second_factor": EventCategory.SECURITY,
 }
+
+
+EVENTS_KEPT = timedelta(days=90)  # so the door that forgets them has it too
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
