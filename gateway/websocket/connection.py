@@ -1,20 +1,22 @@
 """One socket of graphql-transport-ws, from its opening to its end."""
 
 import asyncio
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Iterable
 from contextlib import suppress
-from dataclasses import dataclass
-from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any
 
 import structlog
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from domain.errors import Unavailable
 from domain.identity import SessionId
+from gateway.answers import REPORT
 from gateway.auth import Admitted
-from gateway.execution import OperationContext
+from gateway.clients import ANONYMOUS, client_said
 from gateway.faults import Fault
+from gateway.live.connections import End
+from gateway.live.view import Live
+from gateway.live.watching import Watch
 from gateway.reading import LONG
 from gateway.responses import encode
 from gateway.websocket.messages import (
@@ -38,58 +40,38 @@ from gateway.websocket.messages import (
 )
 from gateway.websocket.operation import SocketOperation
 
-if TYPE_CHECKING:
-    from gateway.websocket.endpoint import GraphQLOverWs
-
 CLOSE_S_MAX = 1.0
 LAST_WORDS_S_MAX = {UNAUTHORIZED: 0.25, RESTARTING: 5.0}
 """How long what was begun may still be answered: signOut ends the socket that it came by."""
-STUCK = "the client reads nothing"
+SLOW = "the client does not read what it is sent"
+CODES = {
+    End.SIGNED_OUT: UNAUTHORIZED,
+    End.RESTARTING: RESTARTING,  # which graphql-ws and browsers' clients take to come back
+    End.AWAY: AGAIN,
+    End.SLOW: AGAIN,
+}
 
 log = structlog.get_logger("dashtam.sockets")
-
-
-class LiveContext(OperationContext, Protocol):
-    def event(self) -> "LiveContext":
-        """What the resolvers of the event that was just made share."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SocketLimits:
-    """`look_s` is how often it is asked whether they are still signed in; `look_deaf_s` how often
-    while news of ended sessions do not arrive. `send_s` is for one message to be taken from us,
-    before whoever reads nothing is let go.
-    """
-
-    sockets: int = 2_000
-    sockets_each: int = 40  # of one user, or signed out of one address
-    subscriptions: int = 4_000  # in this process
-    operations: int = 50  # on one socket, and as many that were stopped and have not settled
-    characters: int = 2 << 20  # of the messages that asked for these
-    init_s: float = 5.0
-    deadline_s: float = 30.0
-    send_s: float = 20.0
-    look_s: float = 60.0
-    look_deaf_s: float = 3.0
 
 
 class Socket:
     """Messages are taken one after the other, so that a flood waits in the client."""
 
-    def __init__(
-        self, server: "GraphQLOverWs[Any]", websocket: WebSocket, *, is_foreign: bool
-    ) -> None:
-        self.server, self.websocket, self._is_foreign = server, websocket, is_foreign
-        self.admitted: Admitted | None = None
+    def __init__(self, live: Live[Any], websocket: WebSocket, *, is_foreign: bool) -> None:
+        self.live, self.websocket, self._is_foreign = live, websocket, is_foreign
         self.whose: Hashable = None  # until it was greeted
-        self._authorization: str | None = None
+        self.client = ANONYMOUS
+        self.reports_cost = False
+        self._watch: Watch | None = None
         self._is_initialised = False
         self._operations: dict[str, SocketOperation] = {}
         self._settling: set[asyncio.Task[None]] = set()
-        self._ending: asyncio.Future[Closing] = asyncio.get_running_loop().create_future()
+        self._ending: asyncio.Future[Closing | None] = asyncio.get_running_loop().create_future()
         self._turn = asyncio.Lock()
-        self._look = asyncio.Event()
-        self._watching: asyncio.Task[None] | None = None
+
+    @property
+    def admitted(self) -> Admitted | None:
+        return self._watch.admitted if self._watch else None
 
     @property
     def session_id(self) -> SessionId | None:
@@ -99,40 +81,62 @@ class Socket:
         if not self._ending.done():
             self._ending.set_result(Closing(code, reason))
 
+    def _gone(self, _: object) -> None:
+        if not self._ending.done():
+            self._ending.set_result(None)
+
+    def over(self, end: End, reason: str) -> None:
+        self.end(CODES[end], reason)
+
     def look_again(self) -> None:
-        self._look.set()
+        if self._watch is not None:
+            self._watch.again()
 
     async def run(self) -> None:
         late = asyncio.get_running_loop().call_later(
-            self.server.limits.init_s, self.end, LATE, "send connection_init first"
+            self.live.limits.init_s, self.end, LATE, "send connection_init first"
         )
         reading = asyncio.create_task(self._read(late))
-        ends: set[asyncio.Future[Any]] = {reading, self._ending}
+        reading.add_done_callback(self._gone)
         try:
-            await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
-            if self._ending.done():
-                await self._close(self._ending.result())
+            if (closing := await self._ending) is not None:
+                await self._close(closing)
         finally:
             late.cancel()
-            for task in (reading, self._watching):
-                if task is not None:
-                    task.cancel()
-                    self._settling.add(task)
+            reading.cancel()
+            self._settling.add(reading)
             self._stop_all(lambda _: True)
+            if self._watch is not None:
+                await self._watch.close()
             # Until all has been given back; each of them limits the time that takes.
             await asyncio.gather(*self._settling, return_exceptions=True)
 
     async def _close(self, closing: Closing) -> None:
+        if closing.reason == SLOW:
+            await self._leave_behind(closing)
+            return
         self._stop_all(lambda operation: operation.answered.done())
         begun = [operation.answered for operation in self._operations.values()]
         wait_s = LAST_WORDS_S_MAX.get(closing.code)
         if begun and wait_s:
             await asyncio.wait(begun, timeout=wait_s)
         self._stop_all(lambda _: True)
-        if closing.reason == STUCK:
-            return  # it would read no farewell either
+        await self._farewell(closing, CLOSE_S_MAX)
+
+    async def _leave_behind(self, closing: Closing) -> None:
+        """Each of its operations is told, if the client now reads again."""
+        behind = [*self._operations.values()]
+        self._stop_all(lambda _: True)
+        said = [{"id": one.id, "type": "error", "payload": one.refused(SLOW)} for one in behind]
+        await self._farewell(closing, self.live.limits.slow_s, said)
+
+    async def _farewell(
+        self, closing: Closing, within_s: float, said: Iterable[dict[str, Any]] = ()
+    ) -> None:
         with suppress(TimeoutError, WebSocketDisconnect, RuntimeError):
-            async with asyncio.timeout(CLOSE_S_MAX):
+            async with asyncio.timeout(within_s):
+                for message in said:
+                    await self.websocket.send_text(encode(message).decode())
                 await self.websocket.close(closing.code, closing.reason)
 
     # ── what comes in ───────────────────────────────────────────────────────
@@ -173,26 +177,27 @@ class Socket:
     async def _initialise(self, payload: dict[str, Any]) -> None:
         """Raises: Closing."""
         self._is_initialised = True
-        said = [value for name, value in payload.items() if name.lower() == "authorization"]
+        self.client = client_said(payload, self.websocket.headers)
+        # As a header would say it, which a page in a browser cannot give a WebSocket.
+        self.reports_cost = "report" in _named(REPORT, payload)
+        said = _named("authorization", payload)
         if len(said) > 1 or not all(isinstance(value, str | None) for value in said):
             raise Closing(INVALID, "authorization is one string")
-        self._authorization = (said or [None])[0]
+        authorization: str | None = (said or [None])[0]
         try:
-            self.admitted = await self.server.admit(self.websocket, self._authorization)
+            admitted = await self.live.admit(self.websocket, authorization)
         except Fault as fault:
             raise Closing(UNAUTHORIZED, fault.message) from None
         except Unavailable as error:
             raise Closing(AGAIN, str(error)) from None
-        if self._is_foreign and self.admitted is None:
+        if self._is_foreign and admitted is None:
             raise Closing(FORBIDDEN, "this site may not open sockets here")
-        user_id = self.admitted.actor.user_id if self.admitted else None
-        self.whose = user_id or self.server.address(self.websocket) or "nobody knows"
-        if self.server.sockets.of(self.whose) > self.server.limits.sockets_each:
+        self.whose = self.live.whose(self.websocket, admitted)
+        if not self.live.has_room_for(self.whose):
             raise Closing(TOO_MANY, "too many sockets")
-        if self.admitted is not None:
-            # At once, since the session may have ended while it was being looked for.
-            self._look.set()
-            self._watching = asyncio.create_task(self._watch(self.admitted))
+        if admitted is not None:
+            self._watch = self.live.watch(self.websocket, authorization, admitted, self.over)
+            self._watch.again()
         await self.say({"type": "connection_ack"})
 
     async def _begin(self, message: Subscribe) -> None:
@@ -212,7 +217,7 @@ class Socket:
         operation.start()
 
     def _too_many(self, operation: SocketOperation) -> str | None:
-        limits, begun = self.server.limits, self._operations.values()
+        limits, begun = self.live.limits, self._operations.values()
         if max(len(begun), len(self._settling)) >= limits.operations:
             return f"at most {limits.operations} operations on one socket"
         if sum(each.characters for each in (operation, *begun)) > limits.characters:
@@ -248,41 +253,16 @@ class Socket:
         text = encode(message).decode()
         try:
             # The time of those before it is not its own: the first who waits too long ends it.
-            async with self._turn, asyncio.timeout(self.server.limits.send_s):
+            async with self._turn, asyncio.timeout(self.live.limits.send_s):
                 await self.websocket.send_text(text)
         except TimeoutError:
-            self.end(BROKEN, STUCK)
+            self.over(End.SLOW, SLOW)
         except (WebSocketDisconnect, RuntimeError):  # it is closed, which `_read` hears of too
             return
 
-    # ── whose it is ─────────────────────────────────────────────────────────
 
-    async def _watch(self, admitted: Admitted) -> None:
-        """Close it as soon as whoever opened it is no longer signed in."""
-        limits = self.server.limits
-        while True:
-            left_s = (admitted.until - datetime.now(UTC)).total_seconds()
-            every_s = limits.look_s if self.server.hears() else limits.look_deaf_s
-            with suppress(TimeoutError):
-                # `wait_for` of Python 3.11 forgets a cancellation that comes with the event.
-                async with asyncio.timeout(max(min(left_s, every_s), 0)):
-                    await self._look.wait()
-            self._look.clear()
-            try:
-                found = await self.server.admit(self.websocket, self._authorization)
-            except Fault as fault:
-                self.end(UNAUTHORIZED, fault.message)
-                return
-            except Unavailable:  # the database is away, where nobody can end a session either
-                if left_s <= 0:
-                    self.end(AGAIN, "nobody can tell whether you are signed in")
-                    return
-                await asyncio.sleep(limits.look_deaf_s)
-                continue
-            if found is None or found.actor.user_id != admitted.actor.user_id:
-                self.end(UNAUTHORIZED, "the session is over")
-                return
-            self.admitted = admitted = found
+def _named(name: str, payload: dict[str, Any]) -> list[Any]:
+    return [value for key, value in payload.items() if key.lower() == name]
 
 
 async def _message(event: Any) -> Message:

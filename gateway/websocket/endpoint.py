@@ -7,49 +7,47 @@ mutations come this way too, through the same documents, limits and places as ov
 from collections.abc import Awaitable, Callable
 from typing import Generic, TypeVar
 
-from starlette.types import Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
-from gateway.auth import Admitted
 from gateway.body import fits
 from gateway.csrf import CsrfRules
 from gateway.faults import Fault
+from gateway.live.view import Live, LiveContext
 from gateway.negotiation import LEGACY
-from gateway.operations import Operations, Places
 from gateway.responses import answer, error
-from gateway.websocket.connection import LiveContext, Socket, SocketLimits
+from gateway.websocket.connection import Socket
 from gateway.websocket.messages import PROTOCOL, WRONG_PROTOCOL
-from gateway.websocket.sockets import Sockets
+
+PATH = "/graphql"
 
 C = TypeVar("C", bound=LiveContext)
 
 
+class SocketsApart:
+    """Sockets go past what is there for requests: routes, CORS and pages of errors would keep 3 kB
+    for each of them, for as long as it is open. `app.state.sockets` answers them.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
+        if scope["type"] == "websocket" and scope["path"] == PATH:
+            sockets: ASGIApp = scope["app"].state.sockets
+            return sockets(scope, receive, send)
+        return self._app(scope, receive, send)
+
+
 class GraphQLOverWs(Generic[C]):
-    """`admit` says whose a socket is, from what was said on it and its headers; it may raise
-    `Fault` and `Unavailable`; `address` is where it comes from, as far as that is known.
-    `open_context` makes what the resolvers of one operation share.
-    `rides` says whether a request has a cookie that says who somebody is: then a page of another
-    site may not open a socket with it. `hears` is whether news of ended sessions arrive.
+    """`rides` says whether a request has a cookie that says who somebody is: then a page of another
+    site may not open a socket with it.
     """
 
     def __init__(
-        self,
-        *,
-        operations: Operations[C],
-        admit: Callable[[WebSocket, str | None], Awaitable[Admitted | None]],
-        address: Callable[[WebSocket], str | None],
-        open_context: Callable[[WebSocket, Admitted | None, str], C],
-        rides: Callable[[WebSocket], bool],
-        hears: Callable[[], bool],
-        csrf: CsrfRules,
-        limits: SocketLimits,
+        self, live: Live[C], *, rides: Callable[[WebSocket], bool], csrf: CsrfRules
     ) -> None:
-        self.operations, self.open_context = operations, open_context
-        self.admit, self.address = admit, address
-        self.hears, self.limits = hears, limits
-        self.subscriptions = Places(limits.subscriptions)
-        self.sockets = Sockets(limits.sockets)
-        self._rides, self._csrf = rides, csrf
+        self.live, self._rides, self._csrf = live, rides, csrf
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         websocket = WebSocket(scope, receive, send)
@@ -67,8 +65,8 @@ class GraphQLOverWs(Generic[C]):
                 await websocket.accept(subprotocol=offered[0] if offered else None)
                 await websocket.close(WRONG_PROTOCOL, f"speak {PROTOCOL}")
                 return
-            socket = Socket(self, websocket, is_foreign=is_foreign)
-            with self.sockets.opened(socket):
+            socket = Socket(self.live, websocket, is_foreign=is_foreign)
+            with self.live.connections.opened(socket):
                 await websocket.accept(subprotocol=PROTOCOL)
                 await socket.run()
         except WebSocketDisconnect:  # before it was open
@@ -83,7 +81,7 @@ class GraphQLOverWs(Generic[C]):
         Raises: Fault 403, 414, 431, 503.
         """
         fits(websocket.scope)
-        self.sockets.check()
+        self.live.connections.check()
         if self._csrf.permits(websocket.headers, simple=False):
             return False
         if self._rides(websocket):

@@ -17,10 +17,17 @@ class WebSocketTransport(WebSocketsSansIOProtocol):
     It also answers every ping at once, and keeps the fragments of a message one by one, both
     without end: so whoever does not read our pongs is not read either, and fragments are joined
     as they come.
+
+    Thousands of them are open: what the handshake leaves behind is dropped, and the queue is one
+    that takes no more than what is in it.
     """
 
     _aborting: asyncio.TimerHandle | None = None
     _holding = False  # until they read our pongs
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self.queue = _Inbox()  # type: ignore[assignment]
 
     def data_received(self, data: bytes) -> None:
         super().data_received(data)
@@ -60,6 +67,9 @@ class WebSocketTransport(WebSocketsSansIOProtocol):
 
     async def send(self, message: Any) -> None:
         await super().send(message)
+        if message["type"] == "websocket.accept":
+            self.request.headers.clear()  # the scope has them
+            self.response.headers.clear()
         if message["type"] == "websocket.http.response.body":
             self.handshake_complete = True  # else it is logged as an error that it never was
 
@@ -83,3 +93,25 @@ class WebSocketTransport(WebSocketsSansIOProtocol):
     def _abort_later(self) -> None:
         if self._aborting is None and not self.disconnected:
             self._aborting = self.loop.call_later(LINGER_S, self.transport.abort)
+
+
+class _Inbox:
+    """As much of asyncio.Queue as is used here, where one task alone takes from it."""
+
+    def __init__(self) -> None:
+        self._messages: list[ASGIReceiveEvent] = []
+        self._coming: asyncio.Future[None] | None = None
+
+    def empty(self) -> bool:
+        return not self._messages
+
+    def put_nowait(self, message: ASGIReceiveEvent) -> None:
+        self._messages.append(message)
+        if self._coming is not None and not self._coming.done():
+            self._coming.set_result(None)
+
+    async def get(self) -> ASGIReceiveEvent:
+        while not self._messages:
+            self._coming = asyncio.get_running_loop().create_future()
+            await self._coming
+        return self._messages.pop(0)

@@ -2,10 +2,11 @@
 
 import asyncio
 import json
-from collections.abc import AsyncGenerator, AsyncIterator, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
+from hashlib import sha256
 from types import SimpleNamespace
 from typing import Any
 
@@ -14,23 +15,29 @@ import uvicorn
 import websockets
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
-from starlette.routing import WebSocketRoute
-from starlette.websockets import WebSocket
+from starlette.requests import HTTPConnection
+from starlette.routing import BaseRoute, WebSocketRoute
 from websockets.asyncio.client import ClientConnection
 
-from domain.errors import Unauthenticated, Unavailable
+from domain.errors import BadQuery, Unauthenticated, Unavailable
 from domain.identity import Actor, Role, SessionId, UserId, new_id
+from gateway.admission import Admission
 from gateway.auth import Admitted
+from gateway.clients import Client
+from gateway.cost.pricing import Pricing
 from gateway.csrf import CsrfRules
+from gateway.documents.reading import Document
 from gateway.documents.store import Documents
 from gateway.execution import Engine
 from gateway.faults import Fault
 from gateway.guard import Limits
-from gateway.operations import Operations, Places
+from gateway.live.connections import Connections
+from gateway.live.view import Live, LiveLimits
+from gateway.operations import Operations
 from gateway.serving import _config, _Draining
+from gateway.settings import Documents as Mode
 from gateway.settings import Settings
 from gateway.tracing import Traced
-from gateway.websocket.connection import SocketLimits
 from gateway.websocket.endpoint import GraphQLOverWs
 from schema.errors import public
 from tests.gateway.http.served import SECRET, until
@@ -51,6 +58,7 @@ class Journal:
     hears: bool = True
     down: bool = False
     looks: int = 0
+    clients: list[Client] = field(default_factory=list)
 
     @property
     def open_contexts(self) -> int:
@@ -69,6 +77,8 @@ class Context:
     journal: Journal
     viewer: Actor | None
     trace_id: str
+    last_event_id: str | None = None
+    reports_cost: bool = False
     closed: bool = False
 
     def event(self) -> "Context":
@@ -79,8 +89,10 @@ class Context:
         self.closed = True
 
 
-def opened(journal: Journal, viewer: Actor | None, trace_id: str) -> Context:
-    context = Context(journal, viewer, trace_id)
+def opened(
+    journal: Journal, viewer: Actor | None, trace_id: str, last_event_id: str | None = None
+) -> Context:
+    context = Context(journal, viewer, trace_id, last_event_id)
     journal.contexts.append(context)
     return context
 
@@ -147,9 +159,14 @@ class Mutation:
         """As signOut does it: the news of it are there before the answer."""
         viewer = info.context.viewer
         assert viewer is not None
-        SERVERS[server].sockets.ended(viewer.session_id)
+        SERVERS[server].ended(viewer.session_id)
         await asyncio.sleep(0.05)
         return True
+
+
+@strawberry.type
+class Number:
+    number: int
 
 
 @strawberry.type
@@ -187,6 +204,13 @@ class Subscription:
             info.context.journal.entries.append("silence ends")
 
     @strawberry.subscription
+    async def late(self, info: Info) -> AsyncGenerator[int, None]:
+        """Which never begins."""
+        info.context.journal.entries.append("it is late")
+        await asyncio.Event().wait()
+        return self.count(info, 1)
+
+    @strawberry.subscription
     async def mine(self, info: Info) -> AsyncGenerator[int, None]:
         if info.context.viewer is None:
             raise Unauthenticated("sign in first")
@@ -198,22 +222,69 @@ class Subscription:
         raise RuntimeError(SECRET)
 
     @strawberry.subscription
+    async def numbers(
+        self, info: Info, to: int, after: str | None = None
+    ) -> AsyncGenerator[Number, None]:
+        """Each of which is a cursor; a malformed one is refused before any is made."""
+        seen = info.context.last_event_id or after or "-1"
+        if not seen.lstrip("-").isdigit():
+            raise BadQuery("that is no cursor of ours")
+        for number in range(int(seen) + 1, to):
+            yield Number(number=number)
+
+    @strawberry.subscription
     async def contexts(self, info: Info, of: int = 3) -> AsyncGenerator[int, None]:
         for _ in range(of):
             yield len(info.context.journal.contexts)
 
 
-SERVERS: dict[str, GraphQLOverWs[Any]] = {}
+SERVERS: dict[str, Connections] = {}
+COUNTED = "subscription { count(to: 2) }"
+HASH = sha256(COUNTED.encode()).hexdigest()
+NAMINGS: dict[str, dict[str, Any]] = {
+    "by documentId": {"documentId": f"sha256:{HASH}"},
+    "by a bare hash": {"documentId": HASH},
+    "by doc_id, as Relay does": {"doc_id": HASH},
+    "by persistedQuery, as Apollo does": {
+        "extensions": {"persistedQuery": {"version": 1, "sha256Hash": HASH}}
+    },
+}
+
+
+def registering() -> dict[str, Any]:
+    """Text and hash: from now on it is to be had by its name."""
+    return {"query": COUNTED, "extensions": {"persistedQuery": {"version": 1, "sha256Hash": HASH}}}
+
+
 SCHEMA = strawberry.Schema(Query, Mutation, Subscription)._schema
 
 
-def _address(websocket: WebSocket) -> str | None:
+def _address(websocket: HTTPConnection) -> str | None:
     """Another one for each socket, unless it says where it comes from."""
     return websocket.headers.get("x-from", str(websocket.client))
 
 
 def a_view(journal: Journal, **limits: Any) -> GraphQLOverWs[Context]:
-    async def admit(websocket: WebSocket, authorization: str | None) -> Admitted | None:
+    return GraphQLOverWs(
+        a_live(journal, **limits),
+        rides=lambda websocket: "dashtam" in websocket.cookies,
+        csrf=CsrfRules(frozenset({ALLOWED_ORIGIN})),
+    )
+
+
+def documents_of(journal: Journal) -> Documents:
+    """Which log who sends texts that were not published: here, all."""
+
+    def told(_: Document, client: Client) -> None:
+        journal.clients.append(client)
+
+    return Documents(SCHEMA, limits=Limits(), mode=Mode.LOG, unknown=told)
+
+
+def a_live(
+    journal: Journal, shared: Operations[Context] | None = None, **limits: Any
+) -> Live[Context]:
+    async def admit(websocket: HTTPConnection, authorization: str | None) -> Admitted | None:
         journal.looks += 1
         if journal.down:
             raise Unavailable("the database is away")
@@ -228,24 +299,28 @@ def a_view(journal: Journal, **limits: Any) -> GraphQLOverWs[Context]:
             raise Fault(401, "UNAUTHENTICATED", "the session is over")
         return found
 
-    def open_context(_: WebSocket, admitted: Admitted | None, trace_id: str) -> Context:
-        return opened(journal, admitted.actor if admitted else None, trace_id)
+    def open_context(
+        connection: HTTPConnection, admitted: Admitted | None, trace_id: str
+    ) -> Context:
+        actor = admitted.actor if admitted else None
+        return opened(journal, actor, trace_id, connection.headers.get("last-event-id"))
 
-    return GraphQLOverWs(
-        operations=Operations(
-            documents=Documents(SCHEMA, limits=Limits()),
-            engine=Engine(schema=SCHEMA, hide_suggestions=False),
-            present=public,
-            places=Places(limits.pop("places", 20)),
-            introspection=lambda _: True,
-        ),
+    operations = shared or Operations(
+        documents=documents_of(journal),
+        engine=Engine(schema=SCHEMA, hide_suggestions=False),
+        present=public,
+        places=Admission(limits.pop("places", 20)),
+        introspection=lambda _: True,
+        pricing=Pricing(most=50_000),
+    )
+    return Live(
+        operations=operations,
+        cursor_of=lambda event: str(event.number) if isinstance(event, Number) else None,
         admit=admit,
         address=_address,
         open_context=open_context,
-        rides=lambda websocket: "dashtam" in websocket.cookies,
         hears=lambda: journal.hears,
-        csrf=CsrfRules(frozenset({ALLOWED_ORIGIN})),
-        limits=replace(SocketLimits(), **limits),
+        limits=replace(LiveLimits(), **limits),
     )
 
 
@@ -261,6 +336,10 @@ class Served:
     view: GraphQLOverWs[Context]
     server: uvicorn.Server
     port: int
+
+    @property
+    def connections(self) -> Connections:
+        return self.view.live.connections
 
     @property
     def url(self) -> str:
@@ -284,7 +363,7 @@ class Served:
 
     async def until_idle(self) -> None:
         """Every socket is gone, and all that its operations held was given back."""
-        await until(lambda: not len(self.view.sockets) and not self.journal.open_contexts)
+        await until(lambda: not len(self.connections) and not self.journal.open_contexts)
 
 
 @dataclass
@@ -334,19 +413,30 @@ async def closed(socket: ClientConnection, *, within_s: float = 10) -> tuple[int
 async def served(journal: Journal | None = None, **limits: Any) -> AsyncIterator[Served]:
     journal = journal or Journal()
     view = a_view(journal, **limits)
-    app = Starlette(routes=[WebSocketRoute("/graphql", view)], middleware=[Middleware(Traced)])
+    route = WebSocketRoute("/graphql", view)
+    async with running([route], view.live.connections) as (server, port):
+        yield Served(journal, view, server, port)
+
+
+@asynccontextmanager
+async def running(
+    routes: Sequence[BaseRoute], connections: Connections
+) -> AsyncIterator[tuple[uvicorn.Server, int]]:
+    """uvicorn as `serve` sets it up, and its port."""
+    app = Starlette(routes=routes, middleware=[Middleware(Traced)])
     settings = Settings.read({"DASHTAM_MODE": "development"})
     config = _config(replace(settings, port=0), app)
     config.timeout_graceful_shutdown = 2
-    app.state.health, app.state.sockets = SimpleNamespace(draining=False), view.sockets
+    app.state.health = SimpleNamespace(draining=False)
+    app.state.connections = connections
     server = _Server(config, app, 0.2)
-    running = asyncio.create_task(server.serve())
+    serving = asyncio.create_task(server.serve())
     await until(lambda: server.started)
     port = server.servers[0].sockets[0].getsockname()[1]
-    SERVERS[str(port)] = view
+    SERVERS[str(port)] = connections
     try:
-        yield Served(journal, view, server, port)
+        yield server, port
     finally:
         server.should_exit = True
-        await running
+        await serving
         del SERVERS[str(port)]

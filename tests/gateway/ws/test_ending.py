@@ -27,17 +27,17 @@ async def test_a_drain_closes_every_socket_within_its_time_and_not_all_at_once()
             ended.append(time.monotonic())
 
         began = time.monotonic()
-        server.view.sockets.drain(1.0)
+        server.connections.drain(1.0)
         await asyncio.gather(*(watch(socket) for socket in sockets))
 
         assert max(ended) - began < 2
         assert max(ended) - min(ended) > 0.3
-        assert len(server.view.sockets) == 0
+        assert len(server.connections) == 0
 
 
 async def test_while_draining_no_socket_is_opened() -> None:
     async with served() as server:
-        server.view.sockets.drain(0)
+        server.connections.drain(0)
         with pytest.raises(websockets.InvalidStatus) as refused:
             async with server.connected():
                 pass
@@ -48,7 +48,7 @@ async def test_what_was_begun_is_answered_before_the_process_ends() -> None:
     async with served() as server, server.greeted() as talk:
         await talk.subscribe("{ held }")
         await until(lambda: server.journal.entries == ["held begins"])
-        server.view.sockets.drain(0)
+        server.connections.drain(0)
         await asyncio.sleep(0.2)
         server.journal.go_on.set()
 
@@ -91,7 +91,7 @@ async def test_a_peer_that_answers_no_ping_is_let_go() -> None:
             await until(lambda: server.journal.entries == ["silence begins"])
             talk.socket.transport.pause_reading()
             await until(lambda: server.journal.entries[-1] == "silence ends")
-            await until(lambda: len(server.view.sockets) == 0)
+            await until(lambda: len(server.connections) == 0)
 
 
 async def test_a_socket_is_in_the_log_when_it_opens_and_when_it_closes() -> None:

@@ -144,7 +144,9 @@ async def test_what_was_completed_counts_until_it_has_settled() -> None:
             await talk.say("complete", id=id)
         [refused] = await talk.ask("{ hello }", "3")
         server.journal.go_on.set()
-        await until(lambda: server.journal.open_contexts == 0)
+        [held] = server.connections._open
+        assert isinstance(held, Socket)
+        await until(lambda: not held._settling)
 
         assert refused["payload"][0]["extensions"]["code"] == "RATE_LIMITED"
         assert (await talk.ask("{ hello }", "3"))[1]["type"] == "complete"
@@ -208,7 +210,7 @@ async def test_a_subscription_may_take_longer_than_a_query() -> None:
 
 
 async def test_whoever_reads_nothing_is_let_go_and_holds_up_nobody() -> None:
-    async with served(send_s=0.5) as server, server.greeted() as other:
+    async with served(send_s=0.5, slow_s=0.2) as server, server.greeted() as other:
         deaf = await _deaf(server)
         await _write(deaf, {"type": "connection_init"})
         for number in range(40):
@@ -216,15 +218,55 @@ async def test_whoever_reads_nothing_is_let_go_and_holds_up_nobody() -> None:
             await _write(
                 deaf, {"type": "subscribe", "id": str(number), "payload": {"query": query}}
             )
-        await until(lambda: len(server.view.sockets) == 2)
+        await until(lambda: len(server.connections) == 2)
         made = len(server.journal.contexts)
 
-        await until(lambda: len(server.view.sockets) == 1)  # and it is gone
+        await until(lambda: len(server.connections) == 1)  # and it is gone
 
         assert (await other.ask("{ hello }"))[1]["type"] == "complete"
         assert len(server.journal.contexts) < made + 200  # nothing was made to pile up
         await until(lambda: server.journal.open_contexts == 0)
         deaf.close()
+
+
+async def test_a_slow_reader_is_told_why_of_each_operation_once_it_reads_again() -> None:
+    async with served(send_s=0.3, slow_s=5) as server:
+        deaf = await _deaf(server, room=1 << 18)
+        await _write(deaf, {"type": "connection_init"})
+        for id, query in (("w", "wide(characters: 60000)"), ("s", "silent")):
+            payload = {"query": f"subscription {{ {query} }}"}
+            await _write(deaf, {"type": "subscribe", "id": id, "payload": payload})
+        [held] = server.connections._open
+        assert isinstance(held, Socket)
+        await until(held._ending.done)
+        *_, one, two, farewell = await _frames(deaf)
+        deaf.close()
+
+    told = {said["id"]: said for said in (json.loads(one), json.loads(two))}
+    assert {"w", "s"} == told.keys()
+    for said in told.values():
+        assert said["type"] == "error"
+        assert said["payload"][0]["extensions"]["code"] == "RATE_LIMITED"
+    assert int.from_bytes(farewell[:2]) == 1013  # upon which graphql-ws's clients come back
+    assert "does not read" in farewell[2:].decode()
+
+
+async def _frames(deaf: sockets.socket) -> list[bytes]:
+    """What the frames carry, to the one that closes it."""
+    loop, data, kind, found = asyncio.get_running_loop(), b"", 0, []
+    async with asyncio.timeout(10):
+        while kind != 0x88:
+            data += await loop.sock_recv(deaf, 1 << 20)
+            while len(data) > 10 or data[:1] == b"\x88":
+                kind, length, begin = data[0], data[1], 2
+                if length >= 126:
+                    begin = 4 if length == 126 else 10
+                    length = int.from_bytes(data[2:begin])
+                if len(data) < begin + length:
+                    break
+                found.append(data[begin : begin + length])
+                data = data[begin + length :]
+    return found
 
 
 async def test_pings_of_a_client_that_reads_no_pong_are_not_read_either() -> None:
@@ -266,7 +308,7 @@ async def test_a_message_in_very_many_pieces_takes_no_more_room_than_one() -> No
 async def test_a_slow_reader_is_given_time_for_each_message() -> None:
     slow = SlowSocket(each_s=0.2)
     async with served(send_s=0.5) as server:
-        socket = Socket(server.view, slow, is_foreign=False)  # type: ignore[arg-type]
+        socket = Socket(server.view.live, slow, is_foreign=False)  # type: ignore[arg-type]
         await asyncio.gather(*(socket.say({"type": "pong"}) for _ in range(5)))
 
     assert slow.said == 5
@@ -294,11 +336,11 @@ async def _taken(sending: Awaitable[None]) -> bool:
     return True
 
 
-async def _deaf(server: Served) -> sockets.socket:
+async def _deaf(server: Served, room: int = 4_096) -> sockets.socket:
     """A client that reads its answer to the handshake, and then nothing."""
     host, port = server.url.removeprefix("ws://").removesuffix("/graphql").split(":")
     deaf = sockets.socket()
-    deaf.setsockopt(sockets.SOL_SOCKET, sockets.SO_RCVBUF, 4_096)
+    deaf.setsockopt(sockets.SOL_SOCKET, sockets.SO_RCVBUF, room)
     deaf.setblocking(False)
     loop = asyncio.get_running_loop()
     await loop.sock_connect(deaf, (host, int(port)))

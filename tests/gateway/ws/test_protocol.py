@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 import websockets
 
+from gateway.clients import Client
 from tests.gateway.http.served import SECRET, until
-from tests.gateway.ws.served import PROTOCOL, Served, Talk, closed, served
+from tests.gateway.ws.served import NAMINGS, PROTOCOL, Served, Talk, closed, registering, served
 
 
 def codes(message: dict[str, Any]) -> list[str]:
@@ -99,7 +100,7 @@ async def test_each_event_has_a_context_of_its_own_which_is_closed_after_it(
         ({"query": "subscription ($a: Int!) { count(to: $a) }"}, "BAD_USER_INPUT"),
         ({"query": "subscription { count(to: 1) ticks }"}, "GRAPHQL_VALIDATION_FAILED"),
         ({"query": "{ a: hello }" + " # x" * 3_000 + "\n# y" * 3_000}, "TOO_COMPLEX"),
-        ({"documentId": "sha256:" + "0" * 64}, "PERSISTED_QUERY_NOT_SUPPORTED"),
+        ({"documentId": "sha256:" + "0" * 64}, "PERSISTED_QUERY_NOT_FOUND"),
         (
             {"query": "query ($a: String!) { hello(name: $a) }", "variables": {"a": "\0"}},
             "BAD_USER_INPUT",
@@ -271,3 +272,48 @@ async def test_a_path_that_is_not_there_is_refused(server: Served) -> None:
     with pytest.raises(websockets.InvalidStatus):
         async with websockets.connect(server.url + "/nothing"):
             pass
+
+
+# ── documents by name, and who names them ───────────────────────────────────
+
+
+@pytest.mark.parametrize("naming", NAMINGS.values(), ids=NAMINGS)
+async def test_a_document_that_is_known_is_run_by_its_name(
+    server: Served, naming: dict[str, Any]
+) -> None:
+    async with server.greeted() as talk:
+        await talk.say("subscribe", id="1", payload=naming)
+        [unknown] = await talk.all_of()
+        assert codes(unknown) == ["PERSISTED_QUERY_NOT_FOUND"]
+        await talk.say("subscribe", id="1", payload=registering())
+        assert (await talk.all_of())[-1]["type"] == "complete"
+        await talk.say("subscribe", id="1", payload=naming)
+        said = await talk.all_of()
+
+    assert [m["payload"] for m in said[:-1]] == [{"data": {"count": 0}}, {"data": {"count": 1}}]
+
+
+async def test_two_names_for_one_operation_end_the_socket(server: Served) -> None:
+    async with server.greeted() as talk:
+        payload = {"documentId": "a", "doc_id": "b"}
+        await talk.say("subscribe", id="1", payload=payload)
+        assert (await talk.closed())[0] == 4400
+
+
+async def test_clients_say_who_they_are_in_the_greeting_or_in_headers(server: Served) -> None:
+    headers = {"graphql-client-name": "headers", "graphql-client-version": "1"}
+    for payload, client in (
+        ({}, Client("headers", "1")),
+        (
+            {"apollographql-client-name": "said", "apollographql-client-version": "2"},
+            Client("said", "2"),
+        ),
+        ({"Graphql-Client-Name": "said", "graphql-client-version": 3}, Client("said", "")),
+        ({"apollographql-client-name": {"$ne": 1}}, Client("headers", "1")),
+    ):
+        async with server.connected(additional_headers=headers) as socket:
+            talk = Talk(socket)
+            await talk.say("connection_init", payload=payload)
+            await talk.next()
+            await talk.ask("{ hello }")
+        assert server.journal.clients.pop() == client

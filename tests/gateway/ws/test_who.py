@@ -165,7 +165,7 @@ async def test_a_session_that_ends_closes_its_sockets_at_once_and_no_other(
         await one.subscribe("subscription { silent }")
         await until(lambda: server.journal.entries == ["silence begins"])
 
-        server.view.sockets.ended(ending)
+        server.connections.ended(ending)
 
         assert await one.closed(within_s=1) == (4401, "the session is over")
         assert await two.closed(within_s=1) == (4401, "the session is over")
@@ -192,7 +192,7 @@ async def test_what_takes_its_time_is_not_waited_for_when_the_session_ends(
     async with server.greeted("mine") as talk:
         await talk.subscribe("{ held }")
         await until(lambda: server.journal.entries == ["held begins"])
-        server.view.sockets.ended(session_id)
+        server.connections.ended(session_id)
         assert (await talk.closed(within_s=1))[0] == 4401
     await until(lambda: server.journal.entries[-1] == "held is cancelled")
 
@@ -203,7 +203,7 @@ async def test_once_the_session_is_over_nothing_new_is_begun(server: Served) -> 
         await talk.subscribe("{ held }", "1")
         await talk.subscribe("subscription { silent }", "2")
         await until(lambda: len(server.journal.entries) == 2)
-        server.view.sockets.ended(session_id)
+        server.connections.ended(session_id)
         await talk.subscribe('mutation { write(what: "it") }', "3")
         assert (await talk.closed(within_s=1))[0] == 4401
 
@@ -216,7 +216,7 @@ async def test_news_that_may_have_been_missed_are_asked_for(server: Served) -> N
     server.journal.let_in("another")
     async with server.greeted("mine") as one, server.greeted("another") as other:
         del server.journal.tokens["mine"]
-        server.view.sockets.ended(None)
+        server.connections.ended(None)
         assert (await one.closed(within_s=1))[0] == 4401
         assert (await other.ask("{ hello }"))[1]["type"] == "complete"
 
@@ -238,7 +238,7 @@ async def test_whoever_has_changed_is_asked_again_and_known_anew_on_their_socket
         )
         gone = tokens.pop("ended").actor
         for actor in (tokens["another"].actor, gone):
-            server.view.sockets.ask_again(actor.user_id)
+            server.connections.ask_again(actor.user_id)
 
         assert (await ended.closed(within_s=1))[0] == 4401
         assert server.journal.looks == 8
@@ -249,7 +249,7 @@ async def test_whoever_has_changed_is_asked_again_and_known_anew_on_their_socket
 
 async def roles(server: Served) -> set[Role]:
     """Of those whose sockets are open."""
-    sockets = [s for s in server.view.sockets._open if isinstance(s, Socket)]
+    sockets = [s for s in server.connections._open if isinstance(s, Socket)]
     return {socket.admitted.actor.role for socket in sockets if socket.admitted}
 
 
@@ -259,15 +259,18 @@ async def test_a_client_that_leaves_as_news_come_leaves_nothing_behind(turns: in
     journal.let_in("mine")
     async with served(journal) as server, server.greeted("mine"):
         await until(lambda: journal.looks == 2)
-        [socket] = server.view.sockets._open
+        [socket] = server.connections._open
         assert isinstance(socket, Socket)
-        assert socket._watching is not None
+        assert socket._watch is not None
         socket.look_again()
         for _ in range(turns):
             await asyncio.sleep(0)
-        socket._watching.cancel()  # as `run` does it
-        await asyncio.wait({socket._watching}, timeout=1)
-        assert socket._watching.done()
+        await socket._watch.close()  # as `run` does it
+        looking = socket._watch._looking
+        assert looking is None or looking.done()
+        assert socket._watch._timer is None
+        socket.look_again()
+        assert socket._watch._looking is looking
 
 
 async def test_while_no_news_arrive_it_is_asked_again_and_again() -> None:
