@@ -5,6 +5,8 @@ import logging
 import os
 import resource
 import socket
+import time
+from functools import partial
 from types import FrameType
 
 import asyncpg
@@ -16,13 +18,15 @@ from uvicorn.supervisors import Multiprocess
 from adapters.postgres.pool import AWAY
 from domain.errors import Unavailable
 from gateway import telemetry
+from gateway.draining import DRAIN_S, SETTLE_S, Drain, turn_away
 from gateway.logs import configure
 from gateway.settings import Settings, SettingsError
+from gateway.shedding import SheddingTransport
 from gateway.websocket.transport import WebSocketTransport
 
 log = structlog.get_logger("dashtam.process")
 
-DRAIN_S = 2.0  # from /readyz turning red to the listener's end: a balancer's time to notice
+SAME_S = 1.0  # a service manager may end parent and children, whom the parent ends then too
 GRACE_S = 30
 HEADER_MAX = 64 << 10
 BACKLOG = 1024
@@ -32,11 +36,11 @@ HEARTBEAT_S = 20.0  # between two pings of a socket, and until the peer that giv
 
 
 class _Draining(uvicorn.Server):
-    """Turns /readyz red, waits, and only then stops to listen; a second signal ends at once."""
+    """Ends as `Drain` says."""
 
     def __init__(self, config: uvicorn.Config, app: Starlette, drain_s: float) -> None:
         super().__init__(config)
-        self._app, self._drain_s = app, drain_s
+        self._drain = Drain(app, drain_s)
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         said = logging.getLogger("uvicorn.error")  # that it failed; why, we say ourselves
@@ -47,20 +51,27 @@ class _Draining(uvicorn.Server):
             said.disabled = False
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        # uvicorn waits for the answers of requests; sockets it would close at once.
-        await self._app.state.sockets.drained()
+        for listening in sockets or ():
+            turn_away(listening)
+            await asyncio.sleep(SETTLE_S)
         await super().shutdown(sockets)
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        health = getattr(self._app.state, "health", None)
-        if health is None or health.draining:
-            super().handle_exit(sig, frame)
-            return
-        health.draining = True
-        log.info("process.draining")
-        loop = asyncio.get_running_loop()
-        self._app.state.sockets.drain(self._drain_s)
-        loop.call_later(self._drain_s, super().handle_exit, sig, None)
+        self._drain.begin(partial(super().handle_exit, sig, frame))
+
+
+class _Workers(Multiprocess):
+    """uvicorn's processes, each of which drains; the listener is theirs together."""
+
+    def __init__(self, config: uvicorn.Config, listening: socket.socket, drain_s: float) -> None:
+        super().__init__(config, [listening])
+        self._listening, self._drain_s = listening, drain_s
+
+    def terminate_all(self) -> None:
+        super().terminate_all()
+        time.sleep(max(self._drain_s - SETTLE_S, 0.0))
+        turn_away(self._listening)
+        self._listening.close()  # else it would outlive them, and nobody would answer
 
 
 def serve(settings: Settings, *, workers: int = 1) -> None:
@@ -84,10 +95,9 @@ def serve(settings: Settings, *, workers: int = 1) -> None:
 
     configure(settings.log_level)
     app = create_app(settings)
-    drain_s = 0.0 if settings.is_development else DRAIN_S
     with _listening(settings) as listening:
         try:
-            _Draining(_config(settings, app), app, drain_s).run([listening])
+            _Draining(_config(settings, app), app, _drain_s(settings)).run([listening])
         except SystemExit:
             failure: Exception | None = getattr(app.state, "failure", None)
             if failure is None:
@@ -127,7 +137,13 @@ def application() -> Starlette:
 
     settings = Settings.read(os.environ)
     configure(settings.log_level)
-    return create_app(settings, processes=int(os.environ[PROCESSES]))
+    app = create_app(settings, processes=int(os.environ[PROCESSES]))
+    Drain(app, _drain_s(settings), same_s=SAME_S).install()
+    return app
+
+
+def _drain_s(settings: Settings) -> float:
+    return 0.0 if settings.is_development else DRAIN_S
 
 
 def work_until_ended(settings: Settings) -> None:
@@ -164,6 +180,7 @@ def _config(settings: Settings, app: Starlette | str) -> uvicorn.Config:
         server_header=False,
         proxy_headers=False,
         timeout_graceful_shutdown=GRACE_S,
+        http=SheddingTransport,
         ws=WebSocketTransport,
         ws_max_size=settings.limits.body,
         ws_ping_interval=HEARTBEAT_S,
@@ -178,9 +195,6 @@ def _config(settings: Settings, app: Starlette | str) -> uvicorn.Config:
 
 
 def _serve_many(settings: Settings, workers: int) -> None:
-    """uvicorn's processes end without turning /readyz red first: a balancer that needs that runs
-    several `serve`, each on its own port.
-    """
     telemetry.check(settings, workers)
     asyncio.run(_openable(settings))
     os.environ["DASHTAM_PORT"] = str(settings.port)
@@ -189,4 +203,4 @@ def _serve_many(settings: Settings, workers: int) -> None:
     config.workers = workers
     with _listening(settings) as listening:
         listening.set_inheritable(True)
-        Multiprocess(config, sockets=[listening]).run()
+        _Workers(config, listening, _drain_s(settings)).run()

@@ -67,7 +67,7 @@ async def counted(server: Running, workload: Workload, superuser_url: str) -> fl
 
 CALLS = """
 SELECT coalesce(sum(calls), 0) FROM bench.pg_stat_statements
-WHERE query NOT LIKE 'SELECT enter(%' AND query NOT LIKE '%FROM session_by_id(%'
+WHERE query NOT LIKE 'SELECT enter%' AND query NOT LIKE '%FROM session_by_id(%'
     AND query <> 'SELECT $1' -- by which the gateway's listener sees that it still hears
     AND query NOT LIKE '%casbin_rules%' AND query NOT LIKE '%audit_state%' -- looks of its own
     AND userid <> (SELECT oid FROM pg_roles WHERE rolname = current_user)

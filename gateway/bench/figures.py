@@ -6,12 +6,14 @@ from statistics import median
 import msgspec
 
 from gateway.bench.load import Measured
+from gateway.bench.overload import Overload
 from gateway.bench.sync import Synced
 from gateway.bench.workloads import OURS, RAW, SERVERS, STOCK
 
 RATIO_MIN = 1.3
 PEAK_MB_MAX = 150
 FIRST_SYNC_S_MAX, SECOND_SYNC_S_MAX = 3.0, 1.0
+KEPT_MIN, REFUSED_MS_MAX, RECOVERED_S_MAX = 0.8, 50, 5
 MS = 1000
 
 
@@ -92,6 +94,7 @@ class Report(msgspec.Struct, kw_only=True):
     lines: list[Line]
     peak_mb: float | None
     sync: SyncFigures | None
+    overload: Overload | None
     verdicts: list[Verdict]
     measured: list[Round]
 
@@ -143,7 +146,10 @@ def _line(rounds: Sequence[Round], of: Answered) -> Line:
 
 
 def verdicts(
-    found: Sequence[Line], peak_mb: float | None, sync: SyncFigures | None
+    found: Sequence[Line],
+    peak_mb: float | None,
+    sync: SyncFigures | None,
+    overload: Overload | None,
 ) -> list[Verdict]:
     """Of what was measured; what was not, is not judged."""
     said = [
@@ -166,7 +172,31 @@ def verdicts(
         said.append(
             Verdict(figure="rows that it wrote", asked="0", found=f"{sync.rows:,}", met=rows == 0)
         )
+    if overload is not None:
+        said += _of_overload(overload)
     return said
+
+
+def _of_overload(overload: Overload) -> list[Verdict]:
+    kept = overload.median(lambda each: each.kept)
+    return [
+        Verdict(
+            figure="goodput at five times the load, to what is sustained",
+            asked=f">= {KEPT_MIN}",
+            found=f"{kept:.2f}",
+            met=kept >= KEPT_MIN,
+        ),
+        _below(
+            "time of a refusal then (99 of 100), ms",
+            REFUSED_MS_MAX,
+            overload.median(lambda each: each.refused_p99_ms),
+        ),
+        _below(
+            "from its end to the last refusal, s",
+            RECOVERED_S_MAX,
+            overload.median(lambda each: each.recovered_s),
+        ),
+    ]
 
 
 def _below(figure: str, most: float, found: float) -> Verdict:

@@ -1,10 +1,13 @@
 """The report as a person reads it."""
 
+from collections.abc import Callable, Mapping
+
 from rich import box
 from rich.console import Console
 from rich.table import Table
 
 from gateway.bench.figures import Line, Report
+from gateway.bench.overload import Flooded, Overload
 from gateway.bench.workloads import OURS, RAW, STOCK
 
 NAMES = {OURS: "Dashtam", RAW: "by hand", STOCK: "stock Strawberry"}
@@ -17,7 +20,10 @@ simpler SQL of its own, under neither. Both know neither tokens nor limits. One 
 database connections each; a request asks as the next person in turn. Medians of all rounds; \
 ratios are made within a round. CPU is user and system time of the server's process, DB that of \
 PostgreSQL. SQL is statements a request, without BEGIN, enter and ROLLBACK, and the session's, \
-which is looked up once in five seconds. PostgreSQL runs with fsync off and the data in memory."""
+which is looked up once in five seconds. PostgreSQL runs with fsync off and the data in memory. \
+Overload: requests arrive by a schedule, whatever becomes of those before; CPU % is the part of \
+the server's processor time that went into answers; times are in ms, /readyz is its slowest answer \
+meanwhile, and it is over when the last was refused, at half of what is sustained."""
 
 
 def show(report: Report, console: Console) -> None:
@@ -57,6 +63,11 @@ def show(report: Report, console: Console) -> None:
             f"{first.cpu_s:.2f} s); all of it again: {again.seconds:.2f} s (CPU "
             f"{again.cpu_s:.2f} s), {report.sync.rows:,} rows written"
         )
+    if report.overload is not None:
+        console.print(_overload(report.overload))
+        others = report.overload.median(lambda each: each.others) / machine.processors
+        if others > OTHERS_MAX:
+            console.print(f"Other programs took {others:.0%} of the processors", style="yellow")
     console.print(f"\n{NOTES}\n", style="dim")
     for verdict in report.verdicts:
         met = "met   " if verdict.met else "MISSED"
@@ -86,6 +97,33 @@ def _table(workload: str, found: list[Line]) -> Table:
             "-" if line.statements is None else f"{line.statements:g}",
             f"{line.length / 1024:.1f}",
         )
+    return table
+
+
+def _overload(found: Overload) -> Table:
+    table = Table(
+        title="\noverload: the dashboard, at five times what is sustained",
+        title_justify="left",
+        title_style="bold",
+        box=box.SIMPLE,
+    )
+    columns: Mapping[str, Callable[[Flooded], float]] = {
+        "sustained/s": lambda each: each.sustained,
+        "arriving": lambda each: each.arriving,
+        "answered": lambda each: each.goodput,
+        "kept %": lambda each: each.kept * 100,
+        "CPU %": lambda each: each.spent * 100,
+        "p50 ms": lambda each: each.answered_p50_ms,
+        "p99 ms": lambda each: each.answered_p99_ms,
+        "refused p50": lambda each: each.refused_p50_ms,
+        "p99": lambda each: each.refused_p99_ms,
+        "/readyz": lambda each: each.ready_max_ms,
+        "over": lambda each: each.recovered_s * 1000,
+    }
+    for name in columns:
+        table.add_column(name, justify="right")
+    for each in found.rounds:
+        table.add_row(*[f"{of(each):,.0f}" for of in columns.values()])
     return table
 
 

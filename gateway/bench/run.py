@@ -14,11 +14,13 @@ import msgspec
 from msgspec.structs import replace
 
 from gateway.bench.answers import compared, counted
+from gateway.bench.arrivals import Arrivals
 from gateway.bench.children import MODULE, told
 from gateway.bench.database import Database, database
 from gateway.bench.figures import Answered, Machine, Report, Round, lines, verdicts
 from gateway.bench.folder import temporary
 from gateway.bench.load import STALLED_S_MAX, Measured, Spec
+from gateway.bench.overload import Flooded, Overload, flooded
 from gateway.bench.readings import children, cores, peak_mb, pin
 from gateway.bench.recorded import recorded
 from gateway.bench.resync import sync_figures
@@ -28,7 +30,8 @@ from gateway.bench.workloads import OURS, RAW, SERVERS, Workload, workloads
 from gateway.processes import HOST
 from gateway.settings import Settings
 
-SYNC = "sync"
+SYNC, OVERLOAD = "sync", "overload"
+FLOODS_MAX, FLOOD_CONNECTIONS = 3, 16
 WARM_S = 1.0
 WARM_S_MAX = 300.0  # to ask for everybody's once
 Say = Callable[[str], None]
@@ -36,7 +39,7 @@ Say = Callable[[str], None]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Options:
-    """`only` names workloads, and `sync`; `keep` is where the database stays."""
+    """`only` names workloads, `sync` and `overload`; `keep` is where the database stays."""
 
     people: int
     rounds: int
@@ -82,6 +85,10 @@ def bench(options: Options, say: Say) -> Report:
         if SYNC in options.only:
             say("Syncing …")
         sync = sync_figures(found, use.server) if SYNC in options.only else None
+        overload = None
+        if OVERLOAD in options.only:
+            say("Flooding …")
+            overload = _overload(options, found, folder, use, say)
         made = lines(measured, answered)
         return Report(
             machine=_machine(found, pinned=bool(use.server)),
@@ -93,7 +100,8 @@ def bench(options: Options, say: Say) -> Report:
             lines=made,
             peak_mb=peak,
             sync=sync,
-            verdicts=verdicts(made, peak, sync),
+            overload=overload,
+            verdicts=verdicts(made, peak, sync, overload),
             measured=measured,
         )
 
@@ -141,6 +149,29 @@ def _workloads(
                     rounds.append(made)
                     say(f"  {name:12} {server:6} {made.rate:8,.0f} req/s {made.cpu_ms:8.2f} ms CPU")
         return rounds, answered, peak_mb(running[OURS].pid)
+
+
+def _overload(options: Options, found: Database, folder: Path, use: Cores, say: Say) -> Overload:
+    """Of the gateway alone. What it sustains is measured again before each flood."""
+    workload = workloads(found.last_day)["dashboard"]
+    with servers(found, folder / "none", folder, use.server, names=[OURS]) as running:
+        ours = running[OURS]
+        length = compared(running, workload)[OURS]
+        spec = replace(
+            _spec(options, ours, workload, length, found),
+            connections=min(options.connections, FLOOD_CONNECTIONS),
+        )
+
+        def told_of(asked: Arrivals, most_s: float) -> bytes:
+            given = msgspec.json.encode(asked)
+            return told((*MODULE, "gateway.bench.arrivals"), {}, given, use.rest, most_s=most_s)
+
+        rounds: list[Flooded] = []
+        for _ in range(min(options.rounds, FLOODS_MAX)):
+            made = flooded(ours, workload, options.seconds, lambda: _measured(spec, use), told_of)
+            say(f"  {made.arriving:8,.0f} req/s arrive, {made.goodput:8,.0f} are answered")
+            rounds.append(made)
+        return Overload(rounds=rounds)
 
 
 def _turned(names: Sequence[str], by: int) -> Sequence[str]:

@@ -3,7 +3,7 @@
 import socket
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,9 +30,14 @@ class Running:
 
 @contextmanager
 def servers(
-    database: Database, statements: Path, folder: Path, cores: list[int]
+    database: Database,
+    statements: Path,
+    folder: Path,
+    cores: list[int],
+    *,
+    names: Collection[str] = SERVERS,
 ) -> Iterator[dict[str, Running]]:
-    """All three, ready. Raises BenchError: one does not start."""
+    """Those named, ready. Raises BenchError: one does not start."""
     with ExitStack() as stack:
         ports = dict(zip(SERVERS, _free_ports(len(SERVERS)), strict=True))
         public_url = f"http://{HOST}:{ports[OURS]}"
@@ -56,7 +61,8 @@ def servers(
         }
         found: dict[str, Running] = {}
         begun: dict[str, tuple[subprocess.Popen[bytes], Path]] = {}
-        for name, (argv, environ, headers) in plans.items():
+        for name in names:
+            argv, environ, headers = plans[name]
             log = folder / f"{name}.log"
             port = {"BENCH_PORT": str(ports[name])}
             started = stack.enter_context(process(argv, environ | port, log, cores))

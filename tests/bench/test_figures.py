@@ -9,9 +9,11 @@ from uuid import UUID, uuid4
 import pytest
 
 from gateway.bench.answers import difference
+from gateway.bench.arrivals import Met, Phase
 from gateway.bench.database import BenchError, Person
 from gateway.bench.figures import Answered, Line, Round, SyncFigures, lines, verdicts
 from gateway.bench.load import Measured, Spec, WrongAnswer, measure
+from gateway.bench.overload import Flooded, Overload, judged
 from gateway.bench.recorded import statement_of
 from gateway.bench.statements import Accounts, Instant, Viewer, Whole
 from gateway.bench.sync import Synced
@@ -55,6 +57,53 @@ def test_a_ratio_is_the_median_of_each_rounds_own() -> None:
     assert (line.rate, line.rate_to_stock, line.rate_to_raw) == (90, 2, 0.5)
 
 
+def flooded(goodput: float, refused_p99_ms: float, recovered_s: float) -> Flooded:
+    return Flooded(
+        sustained=100,
+        arriving=500,
+        goodput=goodput,
+        spent=0.9,
+        refused=400,
+        refused_p50_ms=1,
+        refused_p99_ms=refused_p99_ms,
+        answered_p50_ms=500,
+        answered_p99_ms=900,
+        ready_max_ms=20,
+        recovered_s=recovered_s,
+        unsent=0,
+        others=0.0,
+    )
+
+
+def test_what_is_asked_of_a_flood_is_judged_by_its_median_round() -> None:
+    overload = Overload(rounds=[flooded(85, 49, 0.1), flooded(30, 400, 9), flooded(80, 12, 4.9)])
+
+    asked = verdicts([], None, None, overload)
+
+    assert [(each.found, each.met) for each in asked] == [
+        ("0.80", True),
+        ("49.00", True),
+        ("4.90", True),
+    ]
+
+
+def test_a_flood_is_told_by_what_was_answered_while_it_lasted() -> None:
+    calm = Met(answered=[(0.1, 0.1)], refused=[(0.3, 0.01)], unsent=0, server_cpu_s=1, ready=[])
+    flood = Met(
+        answered=[(0.0, 0.5), (0.5, 1.4), (1.5, 1.0)],  # the last one when it was over
+        refused=[(0.1, 0.002), (0.2, 0.004)],
+        unsent=0,
+        server_cpu_s=0.5,
+        ready=[0.01, 0.02],
+    )
+
+    found = judged(measured(20, 2.0), Phase(rate=50, seconds=2.0), flood, calm)
+
+    assert (found.sustained, found.goodput, found.kept) == (10, 1, 0.1)
+    assert (found.refused, found.refused_p50_ms, found.ready_max_ms) == (2, 4.0, 20.0)
+    assert (found.recovered_s, found.spent) == (0.3, 0.4)
+
+
 def test_cpu_time_is_of_the_requests_of_its_round() -> None:
     line = line_of(rounds(ours=[100, 200, 500], raw=[1, 1, 1], stock=[50, 50, 50]), "ours")
 
@@ -66,7 +115,7 @@ def test_cpu_time_is_of_the_requests_of_its_round() -> None:
 def test_a_third_more_than_stock_is_asked_for(count: int, *, met: bool) -> None:
     found = rounds(ours=[count], raw=[500], stock=[100])
 
-    asked = verdicts([line_of(found, name) for name in ("ours", "raw", "stock")], None, None)
+    asked = verdicts([line_of(found, name) for name in ("ours", "raw", "stock")], None, None, None)
 
     assert [verdict.met for verdict in asked] == [met]
 
@@ -84,7 +133,7 @@ def test_memory_and_both_syncs_are_judged() -> None:
 
     sync = SyncFigures(first=of(2.9), again=of(1.1), rows=0, data_version_moved=True)
 
-    asked = verdicts([], 150.0, sync)
+    asked = verdicts([], 150.0, sync, None)
 
     assert [(v.found, v.met) for v in asked] == [
         ("150", False),
