@@ -21,7 +21,8 @@ from tests.shell.conftest import Shell
 
 COMMANDS = ["", "up", "serve", "worker", "migrate", "import", "sync", "user", "user create"]
 COMMANDS += ["user grant", "user list", "schema permissions"]
-COMMANDS += ["keys", "keys create", "schema", "schema print", "doctor"]
+COMMANDS += ["documents", "documents publish", "documents list", "documents retire"]
+COMMANDS += ["keys", "keys create", "schema", "schema print", "schema check", "doctor"]
 
 
 async def a_person(wired: Wired) -> tuple[str, Actor]:
