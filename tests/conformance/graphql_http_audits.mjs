@@ -1,9 +1,12 @@
-// Runs every audit of graphql-http against the URL of the first argument; one JSON list on stdout.
+// Runs every audit of graphql-http against each URL of the arguments; on stdout one JSON list each.
 import { serverAudits } from "graphql-http";
 
-const results = [];
-for (const audit of serverAudits({ url: process.argv[2], fetchFn: fetch })) {
-  const { id, name, status, reason = "" } = await audit.fn();
-  results.push({ id, name, status, reason });
+async function audited(url) {
+  const results = [];
+  for (const audit of serverAudits({ url, fetchFn: fetch })) {
+    const { id, name, status, reason = "" } = await audit.fn();
+    results.push({ id, name, status, reason });
+  }
+  return results;
 }
-console.log(JSON.stringify(results));
+console.log(JSON.stringify(await Promise.all(process.argv.slice(2).map(audited))));

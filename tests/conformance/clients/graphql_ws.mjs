@@ -1,9 +1,12 @@
-// What the reference client of graphql-transport-ws makes of an endpoint; one JSON object on stdout.
-// Arguments: the endpoint, a bearer token, a cookie, the id of a run, one of a run that is none.
+// What the reference client of graphql-transport-ws makes of an endpoint.
+import { createHash } from "node:crypto";
 import { createClient } from "graphql-ws";
 import WebSocket from "ws";
+import { say, told as given } from "./wire.mjs";
 
-const [, , url, token, cookie, runId, noRunId] = process.argv;
+const { token, cookie, run: runId } = given;
+const url = given.url.replace("http", "ws");
+const noRunId = "U3luY1J1bjp4";
 const PROGRESS = `subscription ($id: ID!) { syncProgress(runId: $id) { status progress } }`;
 
 function clientOf({ authorization, headers = {}, ...more }) {
@@ -22,12 +25,14 @@ function clientOf({ authorization, headers = {}, ...more }) {
   });
 }
 
+const told = (client, query, variables) => heard(client, { query, variables });
+
 /** Everything that a sink is told, to the end of the operation. */
-function told(client, query, variables) {
+function heard(client, payload) {
   return new Promise((resolve) => {
     const said = [];
     client.subscribe(
-      { query, variables },
+      payload,
       {
         next: (result) => said.push({ next: result }),
         error: (error) => {
@@ -74,6 +79,15 @@ const early = byToken.iterate({ query: PROGRESS, variables: { id: runId } });
 found.early = [(await early.next()).done, (await early.return()).done];
 found.afterwards = await told(byToken, "{ __typename }");
 
+// A hash alone, then with its text, then alone again. The client insists on a `query`, which is
+// left empty where a document is named.
+const query = "query Registered { viewer { email } }";
+const sha256Hash = createHash("sha256").update(query).digest("hex");
+const extensions = { persistedQuery: { version: 1, sha256Hash } };
+found.missed = await heard(byToken, { query: "", extensions });
+found.registered = await heard(byToken, { query, extensions });
+found.named = await heard(byToken, { query: "", documentId: `sha256:${sha256Hash}` });
+
 // Many at once over one socket.
 found.many = (
   await Promise.all(Array.from({ length: 40 }, () => told(byToken, "{ viewer { email } }")))
@@ -82,4 +96,4 @@ found.many = (
 await new Promise((resolve) => setTimeout(resolve, 200));
 found.pongs = pongs > 0;
 await Promise.all([byToken.dispose(), byCookie.dispose(), nobody.dispose()]);
-console.log(JSON.stringify(found));
+say(found);
