@@ -6,6 +6,7 @@ at it, and nothing of OpenTelemetry is imported.
 
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
+from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Protocol
 from weakref import WeakKeyDictionary
@@ -27,6 +28,7 @@ class Call:
 
 
 Answered = Callable[[int], None]  # told the status
+Told = Callable[[str, int, float], None]  # a statement without values, its rows, and seconds
 
 
 class Watch(Protocol):
@@ -53,6 +55,7 @@ class Switch(Protocol):
 
 
 watch: Watch | None = None  # set by gateway.telemetry, for the whole process
+telling: ContextVar[Told | None] = ContextVar("telling", default=None)  # who asked to be told
 breakers: WeakKeyDictionary[Switch, str] = WeakKeyDictionary()  # by provider; seen when counted
 
 

@@ -12,6 +12,7 @@ from unicodedata import normalize
 from uuid import UUID
 from zoneinfo import ZoneInfo, available_timezones
 
+from domain.claims import Claim
 from domain.errors import InvalidInput
 from domain.money import Currency
 
@@ -112,7 +113,7 @@ class Person:
 class Actor:
     """Who is asking: a user, in one session; `session_id` is None for the worker and the shell.
 
-    `trace_id` is of the request, for the audit log.
+    `trace_id` is of the request, for the audit log; `claim` is held on it where it may be repeated.
     """
 
     user_id: UserId
@@ -120,6 +121,7 @@ class Actor:
     session_id: SessionId | None = None
     ip_address: str | None = None
     trace_id: str | None = None
+    claim: Claim | None = field(default=None, compare=False, repr=False)
 
 
 NOBODY = UserId(UUID(int=0))  # whose attempts the audit log keeps where no user is meant

@@ -5,6 +5,7 @@ from collections.abc import (
     AsyncIterator,
     Awaitable,
     Callable,
+    Collection,
     Container,
     Iterator,
     Mapping,
@@ -42,6 +43,7 @@ from domain.sealing import Bound
 from domain.secret import Secret
 from domain.storage.work import Work
 from domain.sync import RunId
+from domain.told import Told
 
 
 class Store(Protocol):
@@ -108,6 +110,12 @@ class Doors(Protocol):
     async def lapsed_authorizations(self, at: datetime, limit: int) -> Sequence[UserId]:
         """Who has attempts whose time is over, or links that wait for one."""
 
+    async def latest_events(self, whose: Collection[UserId]) -> Mapping[UserId, int]:
+        """The place of each one's last event."""
+
+    async def forget_events(self, limit: int) -> int:
+        """Delete the oldest of those that are kept no longer; how many."""
+
     async def due_links(self, at: datetime, limit: int) -> Sequence[tuple[UserId, LinkId]]: ...
     async def expiring_links(self, at: datetime, limit: int) -> Sequence[tuple[UserId, LinkId]]:
         """Those that can be synced and whose end is so near that their owner is told, or come."""
@@ -117,6 +125,9 @@ class Doors(Protocol):
 
     async def clear_webhook_receipts(self, before: datetime, limit: int) -> int:
         """Delete those that came before then; how many."""
+
+    async def clear_claims(self, before: datetime, limit: int) -> int:
+        """Delete what is known of requests that were first made before then; how many."""
 
     async def stalled_runs(self, before: datetime, limit: int) -> Sequence[tuple[UserId, RunId]]:
         """Queued or running, not worked on since `before`, and without a job that will."""
@@ -209,7 +220,7 @@ class Policy(Protocol):
 
 # ── telling one another ─────────────────────────────────────────────────────
 
-RELAYED = "dashtam_relayed"  # payload: one event of the outbox, as JSON
+RELAYED = "dashtam_relayed"  # payload: whose event, and its place among theirs, as JSON
 RUN_MOVED = "dashtam_run_moved"  # payload: its id
 
 
@@ -247,6 +258,29 @@ class Untold:
     @contextmanager
     def watch(self, *ids: RunId) -> Iterator[asyncio.Event]:
         yield asyncio.Event()
+
+
+class Feed(Protocol):
+    """Events as they happen, read once from the log for all who follow the same person here."""
+
+    def follow(self, user_id: UserId, place: int) -> AbstractContextManager[AsyncIterator[Told]]:
+        """Theirs after that place, each once and in order: first what there is, then what comes.
+
+        Iterating raises RateLimited, for whoever has fallen too far behind.
+        """
+
+
+class Silence:
+    """Nobody says what happens here."""
+
+    @contextmanager
+    def follow(self, user_id: UserId, place: int) -> Iterator[AsyncIterator[Told]]:
+        yield self._nothing()
+
+    async def _nothing(self) -> AsyncIterator[Told]:
+        await asyncio.get_running_loop().create_future()
+        return
+        yield
 
 
 Observe = Callable[[str, Command], AbstractContextManager[Callable[[object], None]]]
@@ -288,6 +322,7 @@ class App:
     now: Callable[[], datetime]
     mail: Mail | None = None  # where there is no mail server
     movements: Movements = field(default_factory=Untold)
+    feed: Feed = field(default_factory=Silence)
     returns: Returns = field(default_factory=Returns)
     limit_settings: LimitSettings = field(default_factory=LimitSettings)
     session_limit: int = 10

@@ -21,6 +21,7 @@ class Place(Enum):
     FILE = "file"  # of a run
     TOTP_SEED = "totp"  # of a user
     VERIFIER = "verifier"  # of an authorization under way
+    ANSWER = "answer"  # to a request that may be repeated
     JOB = "job"  # what a job carries, by the id in its payload
     LOGIN = "login"  # a fingerprint: who logs in at a provider
     ACCOUNT = "account"  # a fingerprint: what an account is recognised by

@@ -3,55 +3,18 @@
 import asyncio
 import os
 import sys
-from collections.abc import Callable
-from functools import wraps
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TextIO
 
 import click
 
-from gateway.instance import ProcessesError
+from gateway.commands import Failed, data_dir_option, saying_why
+from gateway.documents.shell import documents
 from gateway.settings import Settings, SettingsError
 
-DATA_DIR = ".dashtam"
-T = TypeVar("T")
 
-
-class Failed(click.ClickException):
-    """One sentence that says what to do, and a non-zero exit."""
-
-    def show(self, file: Any = None) -> None:
-        click.echo(f"dashtam: {self.format_message()}", err=True, file=file)
-
-
-def saying_why(do: Callable[..., T]) -> Callable[..., T]:
-    """A refusal ends in its sentence, not in a traceback."""
-
-    @wraps(do)
-    def run(*args: Any, **kwargs: Any) -> T:
-        from domain.errors import DomainError, Unavailable  # noqa: PLC0415 - imports are slow
-        from gateway.embedded import EmbeddedError  # noqa: PLC0415 - same
-
-        try:
-            return do(*args, **kwargs)
-        except (SettingsError, ProcessesError, EmbeddedError) as error:
-            raise Failed(str(error)) from None
-        except DomainError as refusal:
-            raise Failed(refusal.message) from None
-        except Unavailable as error:
-            raise Failed(f"{error}: is it running, and is its URL right?") from None
-
-    return run
-
-
-data_dir_option = click.option(
-    "--data-dir",
-    type=click.Path(path_type=Path, file_okay=False),
-    envvar="DASHTAM_DATA_DIR",
-    default=DATA_DIR,
-    show_default=True,
-    help="Where the development instance keeps everything.",
-)
+class Undecided(Failed):
+    exit_code = 2
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -278,6 +241,9 @@ def audit_verify(data_dir: Path) -> None:
     sys.exit(0 if intact else 1)
 
 
+main.add_command(documents)
+
+
 @main.group()
 def schema() -> None:
     """The GraphQL schema."""
@@ -289,6 +255,31 @@ def schema_print() -> None:
     from schema.schema import printed  # noqa: PLC0415 - same
 
     click.echo(printed(), nl=False)
+
+
+@schema.command("check")
+@click.argument("old", type=click.File(encoding="utf-8"))
+@data_dir_option
+def schema_check(old: TextIO, data_dir: Path) -> None:
+    """Compare it with an OLD one: a file of SDL, or - for standard input.
+
+    Names every change that breaks what was valid, with its line in OLD; warns of those that mean
+    something else to who stays as they are; counts the rest. Where DASHTAM_DATABASE_URL is set, or
+    a development instance runs, also names each published document that would break.
+
+    Ends with 0 where nothing breaks, 1 where something does, 2 where that cannot be told.
+    """
+    from domain.errors import Unavailable  # noqa: PLC0415 - imports are slow
+    from gateway import schema_check as checking  # noqa: PLC0415 - same
+
+    try:
+        database_url = checking.configured(os.environ, data_dir)
+        intact = checking.check(old.read(), old.name, database_url, click.echo)
+    except UnicodeDecodeError:
+        raise Undecided(f"{old.name} is not UTF-8: is it the schema in SDL?") from None
+    except (checking.NoSchema, Unavailable, SettingsError) as error:
+        raise Undecided(str(error)) from None
+    sys.exit(0 if intact else 1)
 
 
 @schema.command("permissions")
@@ -320,7 +311,7 @@ def doctor(data_dir: Path) -> None:
     "--workload",
     "only",
     multiple=True,
-    type=click.Choice(["dashboard", "transactions", "history", "sync"]),
+    type=click.Choice(["dashboard", "transactions", "history", "sync", "overload"]),
     help="Only this; may be given several times.",
 )
 @click.option(
@@ -336,7 +327,8 @@ def doctor(data_dir: Path) -> None:
 )
 @saying_why
 def bench(file: Path | None, **asked: Any) -> None:
-    """Measure the gateway beside stock Strawberry and a handler written by hand.
+    """Measure the gateway beside stock Strawberry and a handler written by hand, a sync, and what
+    becomes of the gateway at five times the load that it sustains.
 
     It brings its own database and touches no other. Non-zero when a figure asked for is missed.
     """

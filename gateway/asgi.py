@@ -12,37 +12,53 @@ from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import HTTPConnection, Request
-from starlette.routing import Route, WebSocketRoute
+from starlette.routing import Route
 
 from adapters.postgres.fanout import SESSION_ENDED, TOKENS_ROTATED, USER_CHANGED
 from domain.commands.sessions import note_use
 from domain.identity import Actor, Permission, SessionId, UserId
 from domain.queries.budget import Budget
-from gateway import demo, mailed_pages, telemetry
+from domain.told import Told
+from gateway import demo, mailed_pages, sql_report, telemetry
+from gateway.answers import REPORT
 from gateway.auth import DEVICE, Admitted, Authenticator
+from gateway.clients import CLIENT_HEADERS
+from gateway.cost.pricing import OwnCounts, Pricing
 from gateway.csrf import PREFLIGHT, CsrfRules
+from gateway.documents.following import followed
+from gateway.documents.listing import Listing
+from gateway.documents.ours import documents_of
 from gateway.documents.store import Documents
+from gateway.documents.warming import Warming
 from gateway.graphiql import GraphiQL
 from gateway.graphql_http import GraphQLOverHttp
-from gateway.guard import Limits
 from gateway.health import health_of
+from gateway.idempotency import KEY, REPLAYED, Repeats
+from gateway.live.view import Live, LiveLimits
 from gateway.mail import say_where
 from gateway.oauth import Callback
 from gateway.operations import Operations
 from gateway.points import Points
+from gateway.profiles import PROFILES
 from gateway.settings import Settings
+from gateway.sse.endpoint import EventStreams
 from gateway.tracing import Traced
+from gateway.versions import version_by
 from gateway.webhooks import Webhooks
-from gateway.websocket.connection import SocketLimits
-from gateway.websocket.endpoint import GraphQLOverWs
+from gateway.websocket.endpoint import GraphQLOverWs, SocketsApart
 from gateway.wiring import Wired, wire
 from schema.context import ClientInfo, Context
 from schema.errors import public
+from schema.events import cursor_of
 from schema.identity import STANDS_ALONE
 from schema.schema import schema
 
 DEVICE_MAX = 512
-EXPOSED = ("x-request-id", "retry-after", "ratelimit", "ratelimit-policy")
+ALLOWED = (
+    *("authorization", "content-type", "traceparent", "if-none-match", "last-event-id"),
+    *("dashtam-cost", "idempotency-key"),
+)
+EXPOSED = ("etag", "x-request-id", "retry-after", "ratelimit", "ratelimit-policy")
 # Objects. An answer makes thousands, which go with it. Rarer collections find more to look at: at
 # 50,000 one held everybody up for 20 ms and more under a flood of sign-ins. What they take together
 # is the same, but for the largest histories, which take 5 % longer.
@@ -67,20 +83,34 @@ def create_app(settings: Settings, *, processes: int = 1) -> Starlette:
                 raise
             say_where(wired.app.mail)
             authenticator = await stack.enter_async_context(_sessions(wired))
-            app.state.health = operators.health = health_of(wired)
+            app.state.health = health_of(wired)
             app.router.routes.extend(app.state.health.routes())
             view = graphql_view(wired, authenticator)
+            app.state.admission = view.operations.places
+            try:
+                following = await stack.enter_async_context(
+                    followed(
+                        view.operations.documents, wired, Warming(wired, view.operations.engine)
+                    )
+                )
+            except Exception as error:
+                app.state.failure = error
+                raise
+            app.state.health.watched += [following.warning, following.refused]
+            operators.health = app.state.health
             stack.push_async_callback(view.operations.meter.close)
-            sockets = sockets_view(wired, authenticator, view.operations)
-            app.state.sockets = sockets.sockets
+            live = live_of(wired, authenticator, view.operations)
+            view.streams = EventStreams(live)
+            app.state.sockets = sockets_view(wired, authenticator, live)
+            app.state.connections = live.connections
             app.router.routes.append(Route("/graphql", view))
-            app.router.routes.append(WebSocketRoute("/graphql", sockets))
+            app.router.routes.append(Route("/graphql/{named:path}", view))
             app.router.routes.extend(mailed_pages.routes())
             app.router.routes.extend(Callback(wired.app, authenticator).routes())
             app.router.routes.extend(Webhooks(wired.app, authenticator).routes())
             if settings.graphiql:
-                suggested = demo.EMAIL if settings.is_development else None
-                app.router.routes.extend(GraphiQL(suggested).routes())
+                documents = view.operations.documents
+                app.router.routes.extend(_graphiql(wired, authenticator, documents))
             gc.collect()
             gc.freeze()  # what lives as long as the process is never looked at again
             gc.set_threshold(GARBAGE)
@@ -89,13 +119,14 @@ def create_app(settings: Settings, *, processes: int = 1) -> Starlette:
     return Starlette(
         middleware=[
             Middleware(Traced),
+            Middleware(SocketsApart),
             Middleware(
                 CORSMiddleware,
                 allow_origins=list(settings.allowed_origins),
                 allow_credentials=True,
-                allow_methods=["GET", "POST"],
-                allow_headers=[*PREFLIGHT, "authorization", "content-type", "traceparent", DEVICE],
-                expose_headers=[*EXPOSED, DEVICE],
+                allow_methods=["GET", "HEAD", "POST", "QUERY"],
+                allow_headers=[*PREFLIGHT, *CLIENT_HEADERS, *ALLOWED, DEVICE, KEY],
+                expose_headers=[*EXPOSED, DEVICE, REPLAYED],
             ),
         ],
         lifespan=lifespan,
@@ -105,68 +136,86 @@ def create_app(settings: Settings, *, processes: int = 1) -> Starlette:
 def graphql_view(wired: Wired, authenticator: Authenticator) -> GraphQLOverHttp[Context]:
     settings, figures = wired.settings, wired.settings.limits
     points = Points(wired.app.limits, wired.app.limit_settings.points)
-    limits = Limits(
-        tokens=figures.tokens,
-        fields=figures.fields,
-        depth=figures.depth,
-        aliases=figures.aliases,
-        root_fields=figures.root_fields,
-        directives=figures.directives,
-        fragments=figures.fragments,
-        body=figures.body,
-    )
     return GraphQLOverHttp(
         schema=schema,
-        documents=Documents(
-            schema,
-            limits=limits,
-            alone=STANDS_ALONE,
-            hide_suggestions=not settings.is_development,
-        ),
+        documents=documents_of(settings, hide_suggestions=not settings.is_development),
         open_context=_contexts(wired, authenticator),
         present=public,
         operations_max=figures.operations,
+        has_room=lambda: wired.pool.get_idle_size() > 0,
         csrf=CsrfRules(frozenset(settings.allowed_origins)),
         admit=authenticator.signed_in,
         introspection=lambda context: settings.is_development or _administers(context),
+        pricing=Pricing(most=figures.cost, count=OwnCounts(), sessions=wired.app.session_limit),
         meter=points,
+        extensions=lambda context: sql_report.added(
+            points.extensions(context), context.budget.spent
+        ),
         refused=lambda request, status: points.refused(authenticator.address(request), status),
         headers=lambda context: [*_cookies(context, authenticator), *points.headers(context)],
+        version=version_by(wired.app),
+        repeats=Repeats(wired.app, STANDS_ALONE),
+        profile=PROFILES[settings.http_profile],
     )
 
 
-def sockets_view(
+def _graphiql(wired: Wired, authenticator: Authenticator, documents: Documents) -> Iterator[Route]:
+    develops = wired.settings.is_development
+    yield from Listing(
+        documents=documents,
+        authenticator=authenticator,
+        policy=wired.app.policy,
+        is_open=develops,
+    ).routes()
+    yield from GraphiQL(demo.EMAIL if develops else None, reports=develops).routes()
+
+
+def live_of(
     wired: Wired, authenticator: Authenticator, operations: Operations[Context]
-) -> GraphQLOverWs[Context]:
-    settings = wired.settings
+) -> Live[Context]:
+    """What sockets and event streams share; it is told of every session that ends."""
 
     def open_context(
-        websocket: HTTPConnection, admitted: Admitted | None, trace_id: str
+        connection: HTTPConnection, admitted: Admitted | None, trace_id: str
     ) -> Context:
-        context = _context(wired, authenticator, websocket, trace_id)
+        context = _context(wired, authenticator, connection, trace_id)
         viewer = None if admitted is None else _traced(admitted.actor, trace_id)
-        return replace(context, viewer=viewer, cookies=False)
+        is_stream = connection.scope["type"] == "http"
+        seen = connection.headers.get("last-event-id") if is_stream else None
+        return replace(context, viewer=viewer, cookies=False, last_event_id=seen)
 
-    view = GraphQLOverWs(
+    live = Live(
         operations=operations,
         admit=authenticator.admitted,
         address=authenticator.address,
         open_context=open_context,
-        rides=lambda websocket: authenticator.cookie in websocket.cookies,
         hears=lambda: wired.endings.hears,
+        cursor_of=lambda event: cursor_of(event) if isinstance(event, Told) else None,
+        limits=LiveLimits(sockets=wired.settings.limits.sockets),
+    )
+    authenticator.ending.append(live.connections.ended)
+    authenticator.changing.append(live.connections.ask_again)
+    return live
+
+
+def sockets_view(
+    wired: Wired, authenticator: Authenticator, live: Live[Context]
+) -> GraphQLOverWs[Context]:
+    settings = wired.settings
+    return GraphQLOverWs(
+        live,
+        rides=lambda websocket: authenticator.cookie in websocket.cookies,
         # Behind a proxy, Host may be another than the one that browsers were told.
         csrf=CsrfRules(frozenset({*settings.allowed_origins, settings.public_url})),
-        limits=SocketLimits(sockets=settings.limits.sockets),
     )
-    authenticator.ending.append(view.sockets.ended)
-    authenticator.changing.append(view.sockets.ask_again)
-    return view
 
 
 def _contexts(
     wired: Wired, authenticator: Authenticator
 ) -> Callable[[Request], Awaitable[Context]]:
     async def open_context(request: Request) -> Context:
+        if wired.settings.is_development:
+            sql_report.begin(request)
         viewer = await authenticator.actor(request, root_fields=request.state.operation.root_fields)
         context = _context(wired, authenticator, request, request.state.trace_id)
         return replace(
@@ -196,6 +245,7 @@ def _context(
         trace_id=trace_id,
         snapshot=wired.snapshot,
         budget=Budget(objects=wired.settings.limits.cost),
+        reports_cost=connection.headers.get(REPORT) == "report",
         client=ClientInfo(
             ip=authenticator.address(connection),
             device=device[:DEVICE_MAX] if device else None,

@@ -8,6 +8,7 @@ import asyncpg
 import click
 
 from gateway import demo
+from gateway.documents import builtin
 from gateway.instance import Instance, ProcessesError
 from gateway.logs import configure
 from gateway.mail import FOLDER
@@ -41,7 +42,8 @@ async def _prepare(settings: Settings, *, with_demo: bool) -> None:
     assert settings.database_url is not None  # noqa: S101 - an instance has both
     assert settings.migrations_url is not None  # noqa: S101 - same
     await _have_keys(settings)
-    if not await is_current(settings.database_url):
+    url = settings.database_url
+    if not (await is_current(url) and await builtin.is_published(url)):
         await migrate(settings.migrations_url)
     if with_demo and not await demo.is_prepared(settings.database_url):
         from gateway.wiring import wire  # noqa: PLC0415 - slow to import

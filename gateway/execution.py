@@ -2,8 +2,8 @@
 
 import asyncio
 import re
-from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine
-from contextlib import aclosing
+from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Iterator
+from contextlib import aclosing, contextmanager
 from dataclasses import dataclass
 from inspect import isawaitable
 from typing import Any, Protocol, TypeVar, cast
@@ -15,7 +15,9 @@ from graphql import (
     GraphQLError,
     GraphQLSchema,
     OperationDefinitionNode,
+    OperationType,
     located_error,
+    print_ast,
 )
 from graphql.execution import create_source_event_stream
 from starlette.requests import ClientDisconnect
@@ -24,6 +26,7 @@ from strawberry.execution import optimized_is_awaitable
 
 from domain.cancellation import to_its_end
 from gateway import telemetry
+from gateway.documents.naming import unnamed
 from gateway.documents.reading import Document
 from gateway.executor import PlainExecutor
 from gateway.faults import Fault
@@ -85,6 +88,18 @@ class Engine:
             executor.forget()
         return result  # type: ignore[no-any-return]  # nothing is delivered in parts
 
+    async def rehearse(
+        self, document: Document, asked: Parameters, context: OperationContext
+    ) -> None:
+        """Make what running it for the first time would make; telemetry hears nothing of it, and
+        nobody of what fails. A query is also run."""
+        executor = self._executor(document, asked, context, None)
+        if isinstance(executor, list):
+            return
+        executor.prepare()
+        if executor.operation.operation is OperationType.QUERY:
+            await self._run(document, asked, context, None)
+
     async def subscribe(
         self, document: Document, asked: Parameters, context: OperationContext
     ) -> AsyncGenerator[Any, None] | ExecutionResult:
@@ -115,7 +130,11 @@ class Engine:
             hide_suggestions=self.hide_suggestions,
         )
         if isinstance(built, list):
-            return [unquoted(error) for error in built]
+            errors = [unquoted(error) for error in built]
+            if self.hide_suggestions:
+                text = f"{print_ast(document.node)} {asked.variables}"
+                return [unnamed(error, text) for error in errors]
+            return errors
         executor = cast("PlainExecutor", built)
         executor.readers = {} if document.measured.directives else document.readers
         return executor
@@ -143,6 +162,18 @@ async def _located(
             raise located_error(error, nodes or None, names or None) from error
 
 
+@contextmanager
+def nobody_cancels() -> Iterator[None]:
+    """Where something is cancelled without anyone cancelling us, that is a bug like any other."""
+    try:
+        yield
+    except asyncio.CancelledError as found:
+        task = asyncio.current_task()
+        if task is None or task.cancelling():
+            raise
+        raise RuntimeError("cancelled from within") from found
+
+
 async def attended(
     work: Coroutine[Any, Any, T],
     *,
@@ -163,7 +194,7 @@ async def attended(
         Fault: 503 TIMEOUT.
     """
     task = asyncio.create_task(work)
-    gone = asyncio.create_task(_disconnected(receive))
+    gone = asyncio.create_task(disconnected(receive))
     try:
         await asyncio.wait(
             {task, gone},
@@ -171,7 +202,8 @@ async def attended(
             return_when=asyncio.FIRST_COMPLETED,
         )
         if task.done():
-            return task.result()
+            with nobody_cancels():
+                return task.result()
         if gone.done():
             raise ClientDisconnect
         raise Fault(503, "TIMEOUT", "the operation took too long", {"retry-after": "1"})
@@ -202,7 +234,7 @@ async def _within(wait_s: float, work: asyncio.Future[Any], event: str) -> None:
     work.add_done_callback(_left.discard)
 
 
-async def _disconnected(receive: Receive | None) -> None:
+async def disconnected(receive: Receive | None) -> None:
     if receive is None:
         await asyncio.get_running_loop().create_future()
         return

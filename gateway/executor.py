@@ -7,7 +7,7 @@ exception, a value of another type) is done again by graphql-core, which knows w
 so answers are the same, and reading twice does no harm.
 """
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import date, datetime
 from decimal import Decimal
 from enum import Enum
@@ -16,14 +16,22 @@ from typing import Any, TypeAlias, cast
 from graphql import (
     GraphQLEnumType,
     GraphQLList,
+    GraphQLNamedType,
     GraphQLObjectType,
     GraphQLOutputType,
     GraphQLResolveInfo,
     GraphQLScalarType,
+    get_named_type,
+    get_nullable_type,
+    is_abstract_type,
     is_non_null_type,
 )
 from graphql.execution import Executor
-from graphql.execution.collect_fields import FieldDetailsList, GroupedFieldSet
+from graphql.execution.collect_fields import (
+    FieldDetailsList,
+    GroupedFieldSet,
+    collect_fields,
+)
 from graphql.pyutils import AwaitableOrValue, Path
 
 from schema.plain import Plain
@@ -87,10 +95,7 @@ class PlainExecutor(Executor[None]):
         result: Any,
         position_context: None,
     ) -> AwaitableOrValue[list[Any]]:
-        key: Key = ("list", return_type.of_type, *(id(d.node) for d in field_details_list))
-        if key not in self.readers:
-            self.readers[key] = self._list(return_type, field_details_list)
-        read: Any = self.readers[key]
+        read = self._list_of(return_type, field_details_list)
         found = SURPRISED if read is None else _read(read, result)
         if found is not SURPRISED:
             return cast("list[Any]", found)
@@ -100,8 +105,44 @@ class PlainExecutor(Executor[None]):
 
     # ── making readers; None for what only graphql-core can do ──────────────
 
+    def prepare(self) -> None:
+        """Make all that the operation may need, before it ever runs."""
+        root = self.schema.get_root_type(self.operation.operation)
+        if root is not None:
+            selected = collect_fields(
+                self.schema, self.fragments, self.variable_values, root, self.operation
+            )
+            self._prepare(root, selected.grouped_field_set)
+
+    def _prepare(self, of: GraphQLObjectType, selected: GroupedFieldSet) -> None:
+        if _key(of, selected) in self.readers:
+            return
+        _, others = self._split(of, selected)
+        for details in others.values():
+            field = of.fields.get(details[0].node.name.value)
+            if field is None:  # of introspection
+                continue
+            kind = get_nullable_type(field.type)
+            if isinstance(kind, GraphQLList) and self._list_of(kind, details) is not None:
+                continue
+            for each in self._objects(get_named_type(kind)):
+                self._prepare(each, self.collect_subfields(each, details).grouped_field_set)
+
+    def _objects(self, of: GraphQLNamedType) -> Sequence[GraphQLObjectType]:
+        if isinstance(of, GraphQLObjectType):
+            return [of]
+        return self.schema.get_possible_types(of) if is_abstract_type(of) else []
+
+    def _list_of(
+        self, of: GraphQLList[GraphQLOutputType], details: FieldDetailsList
+    ) -> Reader | None:
+        key: Key = ("list", of.of_type, *(id(d.node) for d in details))
+        if key not in self.readers:
+            self.readers[key] = self._list(of, details)
+        return cast("Reader | None", self.readers[key])
+
     def _split(self, parent_type: GraphQLObjectType, selected: GroupedFieldSet) -> Split:
-        key: Key = (parent_type, *(id(d.node) for details in selected.values() for d in details))
+        key = _key(parent_type, selected)
         known: Any = self.readers.get(key)
         if known is None:
             plain: dict[str, Reader] = {}
@@ -175,6 +216,10 @@ class PlainExecutor(Executor[None]):
             return cast("dict[str, Any]", fields(value))
 
         return read
+
+
+def _key(of: GraphQLObjectType, selected: GroupedFieldSet) -> Key:
+    return (of, *(id(d.node) for details in selected.values() for d in details))
 
 
 def _fields(readers: dict[str, Reader]) -> Reader:

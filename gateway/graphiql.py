@@ -32,10 +32,13 @@ POLICY = EVERYWHERE + (
 
 @dataclass(frozen=True, slots=True)
 class GraphiQL:
-    """`email` is whom the page suggests to sign in; `built` is looked at on each request."""
+    """`email` is whom the page suggests to sign in; `built` is looked at on each request.
+    `reports` says that operations tell what they cost and said to the database.
+    """
 
     email: str | None
     built: Path = BUILT
+    reports: bool = False
 
     def routes(self) -> list[Route]:
         return [
@@ -53,7 +56,7 @@ class GraphiQL:
 
     def _start(self, _: Request) -> Response:
         """What both pages open with; the query is the one that `dashtam up` prints."""
-        said = {"query": demo.QUERY, "email": self.email}
+        said = {"query": demo.QUERY, "email": self.email, "reports": self.reports}
         return JSONResponse(said, headers={**HEADERS, "cache-control": "no-store"})
 
     def _file(self, request: Request) -> Response:

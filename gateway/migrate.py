@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import asyncpg
 
+from gateway.documents import builtin
+
 if TYPE_CHECKING:  # slow to import, and needed only where a migration is missing
     from alembic.config import Config
     from sqlalchemy import Connection
@@ -30,7 +32,8 @@ class MigrationError(Exception):
 
 
 async def migrate(owner_url: str) -> tuple[str | None, str]:
-    """Run every migration that is missing; give the revision before (None: empty) and after.
+    """Run every migration that is missing, and publish the built-in documents; give the revision
+    before (None: empty) and after.
 
     A repeat changes nothing, and of two at once the second waits. What runs is not cancelled with
     the caller: each migration commits as a whole.
@@ -97,9 +100,12 @@ async def _migrate(owner_url: str) -> tuple[str | None, str]:
         try:
             await _lock(connection)
             async with engine.connect() as db:
-                return await db.run_sync(_upgrade)
+                done = await db.run_sync(_upgrade)
         except DBAPIError as error:
             raise MigrationError(_sentence(error)) from error
+    async with _connected(owner_url) as connection:
+        await builtin.publish(connection)
+    return done
 
 
 def _upgrade(db: "Connection") -> tuple[str | None, str]:

@@ -10,6 +10,9 @@ import structlog
 from graphql import ExecutionResult, GraphQLError, OperationType, get_operation_ast
 
 from domain.errors import Unavailable
+from gateway.admission import Admission
+from gateway.clients import ANONYMOUS, Client
+from gateway.cost.pricing import Pricing
 from gateway.documents.reading import Document, introspection_is_off
 from gateway.documents.store import Documents
 from gateway.execution import Engine, OperationContext
@@ -63,19 +66,22 @@ class Places:
 class Operations(Generic[C]):
     """`present` has the last word on each error of a field; `places` are those of queries and
     mutations of every transport together. `introspection` decides for each viewer, where the
-    documents allow it. `meter` is told of what runs.
+    documents allow it. `pricing` says what each may cost, and `meter` is told of what runs;
+    `extensions` adds to its answer.
     """
 
     documents: Documents
     engine: Engine
     present: Callable[[GraphQLError, str], dict[str, Any]]
-    places: Places
+    places: Admission
     introspection: Callable[[C], bool]
+    pricing: Pricing[C]
+    extensions: Callable[[C], dict[str, Any]] = lambda _: {}
     meter: Meter[C] = Unmetered()  # noqa: RUF009 - it holds nothing
 
-    async def chosen(self, asked: Parameters) -> Operation:
-        """Raises: Refused."""
-        document = await self.documents.load(asked.query)
+    async def chosen(self, asked: Parameters, client: Client = ANONYMOUS) -> Operation:
+        """Raises: Refused, Fault 400."""
+        document = await self.documents.chosen(asked, client)
         node = get_operation_ast(document.node, asked.operation_name)
         if node is None:
             name = asked.operation_name
@@ -90,18 +96,26 @@ class Operations(Generic[C]):
         """A query or mutation, or one event of a subscription. Raises: Refused, Fault 429."""
         self._check_introspection(operation, context)
         if event is None:
-            await self.meter.begin(context)
+            await self.meter.begin(context, await self._price(operation, context))
         try:
-            return await self.engine.run(operation.document, operation.asked, context, event)
+            result = await self.engine.run(operation.document, operation.asked, context, event)
         finally:
             self.meter.end(context)
+        result.extensions = self.extensions(context) or None
+        return result
+
+    async def spare(self, context: C) -> None:
+        """Instead of running what the client has the answer of. Raises: Fault 429."""
+        await self.meter.begin(context)
+        self.meter.end(context)
 
     async def subscribe(
         self, operation: Operation, context: C
     ) -> AsyncGenerator[Any, None] | ExecutionResult:
         """The events, or why there are none. Raises: Refused, Fault 429."""
         self._check_introspection(operation, context)
-        await self.meter.begin(context)
+        await self.meter.begin(context, await self._price(operation, context))
+        self.meter.end(context)  # each event is paid for when it is sent
         return await self.engine.subscribe(operation.document, operation.asked, context)
 
     def never_ran(self, result: ExecutionResult, trace_id: str) -> list[dict[str, Any]] | None:
@@ -119,16 +133,19 @@ class Operations(Generic[C]):
         reply: dict[str, Any] = {"data": result.data}
         if result.errors:
             reply["errors"] = [self.present(e, trace_id) for e in result.errors]
+        if result.extensions:
+            reply["extensions"] = result.extensions
         return reply
+
+    async def _price(self, operation: Operation, context: C) -> int:
+        """Raises: Refused, Unavailable."""
+        return await self.pricing.price(
+            operation.document, operation.asked, operation.kind, context
+        )
 
     def _check_introspection(self, operation: Operation, context: C) -> None:
         if operation.document.measured.introspects and not self.introspection(context):
             raise introspection_is_off()
-
-
-def not_persisted() -> Refused:
-    """In the words by which Apollo's clients know it; they then send the text."""
-    return Refused("PERSISTED_QUERY_NOT_SUPPORTED", [GraphQLError("PersistedQueryNotSupported")])
 
 
 def bug(found: Exception, trace_id: str) -> dict[str, Any]:

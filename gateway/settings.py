@@ -201,6 +201,7 @@ class Limits:
     root_fields: int = _of(_count, 20)
     directives: int = _of(_count, 50)
     fragments: int = _of(_count, 60)
+    introspection_depth: int = _of(_count, 16)
     cost: int = _of(_count, 50_000)
     body: int = _of(_count, 1_048_576)  # bytes
     operations: int = _of(_count, 256)  # in flight in one process

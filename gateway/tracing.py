@@ -66,6 +66,7 @@ class Traced:
         finally:
             if seen is not None:
                 seen.status = status
+                seen.is_stream = scope["state"].get("is_stream", False)
             if scope["path"] not in QUIET:
                 ms = round((time.perf_counter() - started) * 1000, 1)
                 log.info("http.answered", method=scope["method"], status=status, ms=ms)

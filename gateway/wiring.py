@@ -39,6 +39,7 @@ from domain.providers import Provider
 from domain.storage.reads import Reads
 from gateway import telemetry
 from gateway.audit.watching import Sealing
+from gateway.feed import feed_of
 from gateway.mail import mail_of
 from gateway.movements import RunMovements
 from gateway.outside import outside_of, providers_of, returns_of, statement_of
@@ -99,8 +100,6 @@ async def wire(settings: Settings, *, processes: int = 1) -> AsyncIterator[Wired
         audit_keys = AuditKeys(keys.current())
         sealing = Sealing(pool, audit_keys, settings)
         tokens = Tokens(keys, issuer=settings.public_url, audience=settings.public_url)
-        if not settings.is_development:
-            await check_role(pool)
         redis = redis_of(settings, stack)
         shared = None if redis is None else await shared_limits(redis, processes, stack)
         limits: Limits = shared or MemoryLimits()
@@ -108,6 +107,7 @@ async def wire(settings: Settings, *, processes: int = 1) -> AsyncIterator[Wired
         policy, watcher = await _policy(pool, endings)
         fanout = endings if redis is None else redis_fanout(redis)
         movements = RunMovements(fanout)
+        feed = feed_of(pool, PostgresDoors(pool), fanout)
         app = App(
             store=PostgresStore(engine, mac=audit_keys.mac, moved=movements.moved),
             doors=PostgresDoors(pool),
@@ -124,6 +124,7 @@ async def wire(settings: Settings, *, processes: int = 1) -> AsyncIterator[Wired
             mail=mail_of(settings),
             now=lambda: datetime.now(UTC),
             movements=movements,
+            feed=feed,
             returns=returns_of(settings),
             limit_settings=limits_of(settings.limits),
             session_limit=settings.session_limit,
@@ -134,7 +135,7 @@ async def wire(settings: Settings, *, processes: int = 1) -> AsyncIterator[Wired
         )
         if not settings.is_development:
             await check_nothing_of_development(settings, app.doors, passwords)
-        runs = [movements.run, watcher.run, *(fan.run for fan in {endings, fanout})]
+        runs = [movements.run, feed.run, watcher.run, *(fan.run for fan in {endings, fanout})]
         _go_on(runs if watch is None else [*runs, sealing.run], stack)
         stack.push_async_callback(movements.close)
         yield Wired(
@@ -186,6 +187,8 @@ async def _database(
     stack.push_async_callback(_close, pool)
     if (watch := telemetry.current()) is not None:
         watch.pools(pool, engine)
+    if not settings.is_development:
+        await check_role(pool)
     return engine, pool
 
 

@@ -21,6 +21,8 @@ from adapters.postgres.budgets import clear_budgets
 from adapters.postgres.jobs import forget_finished, waiting
 from adapters.postgres.pool import AWAY
 from adapters.postgres.relay import BATCH, relay
+from adapters.postgres.store import EVENTS_CHANNEL
+from domain.claims import KEPT as REQUESTS_KEPT
 from domain.commands.authorizing import forget_lapsed
 from domain.commands.expiring import ExpireLink, expire_link
 from domain.commands.leases import Busy, LeaseLost
@@ -69,7 +71,7 @@ class Worker:
     def __init__(self, wired: Wired, pool: asyncpg.Pool, rates: Source | None = None) -> None:
         self._wired, self._app, self._pool = wired, wired.app, pool
         self._id = uuid4()
-        self._stopping = asyncio.Event()
+        self._stopping, self._recorded = asyncio.Event(), asyncio.Event()
         checkpoints = Checkpoints(wired.settings.checkpoints, wired.audit_keys)
         self._sealer = Sealer(pool, wired.audit_keys, checkpoints, wired.app.now)
         self._rates = RateUpkeep(pool, rates, wired.app.now)
@@ -92,7 +94,8 @@ class Worker:
             asyncio.create_task(self._every(SCHEDULE_EVERY_S, self._expire)),
             asyncio.create_task(self._every(SCHEDULE_EVERY_S, self._take_up)),
             asyncio.create_task(self._every(SCHEDULE_EVERY_S, self._forget)),
-            asyncio.create_task(self._every(RELAY_EVERY_S, self._relay)),
+            asyncio.create_task(self._every(RELAY_EVERY_S, self._relay, self._recorded)),
+            asyncio.create_task(self._hear_of_events()),
             asyncio.create_task(self._every(SCHEDULE_EVERY_S, self._count_jobs)),
             asyncio.create_task(self._every(SEAL_EVERY_S, self._sealer.run)),
             asyncio.create_task(self._every(SEAL_EVERY_S, self._patrolled)),
@@ -223,12 +226,14 @@ class Worker:
     async def _send(self, seq: int, event: Event) -> None:
         if (watch := telemetry.current()) is not None:
             watch.passed_on(event.at, self._app.now())
-        said = {"seq": seq, "user": str(event.user_id), "name": event.name.value}
-        text = json.dumps({**said, "facts": {**event.facts}})
-        try:
-            await self._wired.fanout.publish(RELAYED, text)
-        except ValueError:  # too long to be told: subscribers find it in the table
-            log.warning("relay.too_long", count=seq)
+        said = {"seq": seq, "user": str(event.user_id)}
+        await self._wired.fanout.publish(RELAYED, json.dumps(said))
+
+    async def _hear_of_events(self) -> None:
+        """Of each commit that recorded some; what is not heard, `_relay` finds a second later."""
+        async with self._wired.endings.subscribe(EVENTS_CHANNEL) as said:
+            async for _ in said:
+                self._recorded.set()
 
     async def _clear(self) -> None:
         """What has been over for long."""
@@ -237,9 +242,11 @@ class Worker:
             partial(doors.clear_email_tokens, before),
             partial(doors.forget_unverified, before),
             doors.forget_sessions,
+            doors.forget_events,
             partial(forget_finished, self._pool, self._app.now() - JOBS_KEPT),
             partial(clear_budgets, self._pool, self._app.now()),
             partial(doors.clear_webhook_receipts, self._app.now() - RECEIPTS_KEPT),
+            partial(doors.clear_claims, self._app.now() - REQUESTS_KEPT),
         ):
             while await clear(CLEAR_MAX) == CLEAR_MAX:
                 pass
@@ -252,15 +259,28 @@ class Worker:
         if (watch := telemetry.current()) is not None:
             watch.waiting_jobs(*await waiting(self._pool))
 
-    async def _every(self, seconds: float, do: Callable[[], Awaitable[None]]) -> None:
+    async def _every(
+        self,
+        seconds: float,
+        do: Callable[[], Awaitable[None]],
+        sooner: asyncio.Event | None = None,
+    ) -> None:
+        """And `sooner`, where somebody says so; but not after it failed."""
         while not self._stopping.is_set():
+            wait = sooner or asyncio.Event()
+            wait.clear()
             try:
                 await do()
             except (Unavailable, *AWAY) as error:
                 log.warning("worker.database_away", exc_info=error)
+                wait = asyncio.Event()
             except Exception:
                 log.exception("worker.bug")
-            await asyncio.sleep(seconds)
+                wait = asyncio.Event()
+            with suppress(TimeoutError):
+                # `wait_for` of Python 3.11 forgets a cancellation that comes with the event.
+                async with asyncio.timeout(seconds):
+                    await wait.wait()
 
 
 async def work(settings: Settings) -> None:

@@ -1,13 +1,13 @@
 """What resolvers are given: one Context an operation."""
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, TypeVar
 
 import strawberry
-from graphql import FieldNode
+from graphql import FieldNode, FragmentSpreadNode, InlineFragmentNode, SelectionSetNode
 
 from domain.errors import RateLimited, Unauthenticated
 from domain.identity import NOBODY, Actor, Role
@@ -45,8 +45,10 @@ class Context:
     event one of its own.
     `by_cookie` says that the viewer is known by it, whose session then gives way to a new cookie.
     `set_device` is the value by which the client is known when it signs in again.
-    `turn` is had by who is about to have a long list gone through. `points` is what the limiter
-    said of the operation, and `limited` why a mutation was refused, where that was how often.
+    `turn` is had by who is about to have a long list gone through. `cost` is what the operation was
+    priced at, `points` what the limiter said of it, and `reports_cost` that its answer says both;
+    `limited` is why a mutation was refused, where that was how often.
+    `last_event_id` is the cursor of the last event that whoever comes back to a stream has seen.
     """
 
     app: App
@@ -60,7 +62,10 @@ class Context:
     set_cookie: str | None = field(default=None, repr=False)
     clear_cookie: bool = False
     set_device: str | None = field(default=None, repr=False)
+    last_event_id: str | None = None
+    cost: int = 1
     points: Verdict | None = None
+    reports_cost: bool = False
     limited: RateLimited | None = None
     budget: Budget = field(default_factory=Budget)
     loaders: dict[int, Any] = field(default_factory=dict)
@@ -160,3 +165,19 @@ class Info(strawberry.Info[Context, None]):
     @property
     def field_node(self) -> FieldNode:
         return self._raw_info.field_nodes[0]
+
+    @property
+    def shown(self) -> frozenset[str]:
+        """The names of the fields right below it, of whichever type."""
+        nodes = self._raw_info.field_nodes
+        return frozenset(name for node in nodes for name in self._names(node.selection_set))
+
+    def _names(self, below: SelectionSetNode | None) -> Iterator[str]:
+        """Documents are validated, so this ends."""
+        for node in below.selections if below is not None else ():
+            if isinstance(node, FieldNode):
+                yield node.name.value
+            elif isinstance(node, FragmentSpreadNode):
+                yield from self._names(self._raw_info.fragments[node.name.value].selection_set)
+            elif isinstance(node, InlineFragmentNode):
+                yield from self._names(node.selection_set)

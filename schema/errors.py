@@ -135,8 +135,13 @@ def sync_error(error: SyncError, provider: ProviderInfo) -> UserError:
 def code_of(error: GraphQLError) -> str:
     """What `public` gives as its code."""
     cause = error.original_error
-    if cause is None or isinstance(cause, GraphQLError):
-        return "BAD_USER_INPUT"  # an argument that does not coerce
+    if cause is None:
+        return "BAD_USER_INPUT"
+    if isinstance(cause, GraphQLError):
+        # A variable that does not coerce is of no field, and an argument that does not is pointed
+        # at; what a resolver raises is of its field, and points nowhere.
+        is_pointed_at = bool(cause.nodes) and cause.original_error is None
+        return "BAD_USER_INPUT" if error.path is None or is_pointed_at else "INTERNAL"
     return _code(cause) or "INTERNAL"
 
 

@@ -1,10 +1,10 @@
 """Fields whose resolvers return the domain's values, and arguments that may be left out."""
 
 from collections.abc import AsyncGenerator, Callable
-from contextlib import aclosing
 from dataclasses import dataclass
 from datetime import date
 from functools import wraps
+from inspect import isawaitable
 from typing import Annotated, Any, TypeAlias, TypeVar, cast
 
 import strawberry
@@ -78,15 +78,15 @@ def query(
 
 
 def subscription(of: Any, description: str, *, permits: Permission) -> Callable[[F], F]:
-    """The same of Subscription, for an asynchronous generator; it asks once, as it begins."""
+    """The same of Subscription, for an asynchronous generator, or a coroutine that gives one: what
+    that does is done before the client can know that it has subscribed. It asks once, before."""
 
     def decorate(resolver: F) -> F:
         @wraps(resolver)
         async def asked(self: Any, info: Info, **arguments: Any) -> AsyncGenerator[Any, None]:
             permit(info.context.app, info.context.actor, permits)
-            async with aclosing(resolver(self, info, **arguments)) as events:
-                async for event in events:
-                    yield event
+            found: Any = resolver(self, info, **arguments)
+            return await found if isawaitable(found) else found  # type: ignore[no-any-return]
 
         made = strawberry.subscription(
             resolver=asked,

@@ -64,7 +64,7 @@ def decimal(value: Decimal) -> str:
     return format(value or value.copy_abs(), "f")  # no negative zero
 
 
-def _instant(value: datetime) -> str:
+def instant(value: datetime) -> str:
     if value.tzinfo is None:
         raise ValueError("an instant has a zone")
     return value.astimezone(UTC).isoformat().replace("+00:00", "Z")
@@ -108,7 +108,7 @@ SCALARS: dict[object, Any] = {
         "DateTime",
         "An instant in UTC by RFC 3339, such as 2026-11-21T20:59:00Z. Other offsets are taken and "
         "converted.",
-        _instant,
+        instant,
         _strict(INSTANT, '"2026-11-21T20:59:00Z"', _utc),
     ),
     date: _scalar(

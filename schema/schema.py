@@ -1,13 +1,15 @@
 """The GraphQL language over the domain; nothing is decided here."""
 
 import strawberry
-from graphql import GraphQLSchema
+from graphql import GraphQLInputObjectType, GraphQLSchema
 from strawberry.schema.config import StrawberryConfig
 
-from schema import errors, ids, plain
+from schema import descriptions, errors, events, ids, plain
 from schema.accounts import AccountMutation, AccountQuery
 from schema.admin import AdminMutation, AdminQuery
+from schema.changes import ChangeQuery
 from schema.context import Info
+from schema.events import EventSubscription
 from schema.history import HistoryQuery
 from schema.holdings import HoldingQuery
 from schema.identity import IdentityMutation, IdentityQuery
@@ -35,6 +37,7 @@ from schema.transactions import TransactionMutation, TransactionQuery
 class Query(
     AdminQuery,
     SyncQuery,
+    ChangeQuery,
     PortfolioQuery,
     HistoryQuery,
     TransactionQuery,
@@ -74,7 +77,7 @@ class Mutation(
 @strawberry.type(
     description="What goes on as it happens, over a WebSocket. Each event is of one instant."
 )
-class Subscription(SyncSubscription):
+class Subscription(EventSubscription, SyncSubscription):
     pass
 
 
@@ -82,12 +85,17 @@ _strawberry = strawberry.Schema(
     Query,
     Mutation,
     Subscription,
-    types=list(errors.TYPES.values()),
+    types=[*errors.TYPES.values(), *events.TYPES],
     config=StrawberryConfig(info_class=Info, scalar_map=SCALARS),
 )
 schema: GraphQLSchema = _strawberry._schema  # noqa: SLF001 - what graphql-core executes
 plain.install(schema)
 ids.install(schema)
+for _kind in schema.type_map.values():
+    # Strawberry checks it for itself, as a literal is made a value: too late to be validated.
+    if isinstance(_kind, GraphQLInputObjectType):
+        _kind.is_one_of = _kind.extensions["strawberry-definition"].is_one_of
+descriptions.install(schema)
 
 
 def printed() -> str:

@@ -93,6 +93,9 @@ UPDATE accounts SET data_version = :version,
         THEN heirs.provider_slug ELSE accounts.provider_slug END
 FROM unnest(CAST(:ids AS uuid[])) AS fed (id) LEFT JOIN heirs ON heirs.account_id = fed.id
 WHERE accounts.user_id = :me AND accounts.id = fed.id""")
+RELIST = text("""
+UPDATE links SET data_version = :version WHERE user_id = :me AND id IN (
+    SELECT link_id FROM link_accounts WHERE user_id = :me AND account_id = ANY (:ids))""")
 INSIDE = {
     "holding": text("SELECT id FROM holdings WHERE user_id = :me AND account_id = ANY (:ids)"),
     "transaction": text(
@@ -137,6 +140,9 @@ class Accounts:
 
     async def write(self, merge: Merge[Account]) -> None:
         await self._db.write(t.accounts, merge, account_values)
+        was = {account.id: account.is_active for account in merge.before}
+        kept = (*merge.updated, *merge.removed)
+        await self._relist([a.id for a in kept if was.get(a.id) is not a.is_active])
 
     async def identify(self, marks: Mapping[AccountId, tuple[str, bytes | None]]) -> None:
         if marks:
@@ -147,7 +153,8 @@ class Accounts:
     async def name(self, link_id: LinkId, keys: Mapping[str, AccountId]) -> None:
         if keys:
             given = {"keys": list(keys), "accounts": list(keys.values())}
-            await self._db.run(NAME, link=link_id, **given)
+            if await self._db.run(NAME, link=link_id, **given):
+                await self._db.relist(link_id)
 
     async def numberless(self) -> Collection[AccountId]:
         return [row["id"] for row in await self._db.rows(NUMBERLESS)]
@@ -160,8 +167,8 @@ class Accounts:
         await self._db.run(MARK_READ, link=link_id, keys=given)
 
     async def unname(self, link_id: LinkId, ids: Sequence[AccountId]) -> None:
-        if ids:
-            await self._db.run(UNNAME, link=link_id, ids=ids)
+        if ids and await self._db.run(UNNAME, link=link_id, ids=ids):
+            await self._db.relist(link_id)
 
     async def unlink(self, link_id: LinkId) -> None:
         """Accounts that other links feed too are handed over to them."""
@@ -169,6 +176,7 @@ class Accounts:
         if fed:
             version = await self._db.version()
             await self._db.run(HAND_OVER, link=link_id, ids=fed, version=version)
+            await self._db.relist(link_id)
 
     async def emptied(self, ids: Sequence[AccountId]) -> set[AccountId]:
         return {row["id"] for row in await self._db.rows(EMPTIED, ids=ids)}
@@ -176,10 +184,16 @@ class Accounts:
     async def delete(self, ids: Sequence[AccountId]) -> None:
         if not ids:
             return
+        await self._relist(ids)
         for kind, inside in INSIDE.items():
             found = await self._db.rows(inside, ids=ids)
             await self._db.mourn(kind, [row["id"] for row in found])
         await self._db.bury(t.accounts, "account", ids)
+
+    async def _relist(self, ids: Sequence[AccountId]) -> None:
+        """Their links have other lists of active accounts than before."""
+        if ids:
+            await self._db.run(RELIST, ids=ids, version=await self._db.version())
 
 
 def account_of(row: Row) -> Account:

@@ -192,6 +192,25 @@ tombstones = Table(
     Index("ix_tombstones_version", "user_id", "data_version"),
 )
 
+# Requests that may be repeated; `id` is a digest of the key that their client gave them, `claim` of
+# whoever runs one, until it is marked as done, and answered.
+idempotency_keys = Table(
+    "idempotency_keys",
+    metadata,
+    id_of("user_id"),
+    id_of("id"),
+    Column("fingerprint", LargeBinary(), nullable=False),
+    id_of("claim"),
+    instant("claimed_until", null=False),
+    instant("created_at", null=False),
+    instant("done_at"),
+    instant("answered_at"),
+    Column("sealed", LargeBinary()),
+    PrimaryKeyConstraint("user_id", "id"),
+    of_user(),
+    Index("ix_idempotency_keys_created", "created_at"),  # for a door
+)
+
 events = Table(
     "events",
     metadata,
@@ -201,9 +220,12 @@ events = Table(
     instant("at", null=False),
     Column("facts", JSONB(), nullable=False),
     instant("relayed_at"),
+    Column("id", Uuid(), server_default=text("gen_random_uuid()")),  # null before there were any
     PrimaryKeyConstraint("user_id", "seq"),
     of_user(),
-    Index("ix_events_waiting", "seq", postgresql_where=text("relayed_at IS NULL")),  # for a door
+    Index("ux_events_id", "user_id", "id", unique=True),
+    Index("ix_events_waiting", "seq", postgresql_where=text("relayed_at IS NULL")),  # for doors
+    Index("ix_events_at", "at"),
 )
 
 # No foreign key: what was done stays on record when the user is gone, and attempts by nobody

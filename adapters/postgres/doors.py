@@ -1,8 +1,9 @@
 """The doors: what is found before anyone is known, or for nobody in particular."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import nullcontext
 from datetime import datetime
+from time import perf_counter
 from typing import Any
 
 from adapters import telemetry
@@ -38,6 +39,9 @@ LAPSED_AUTHORIZATIONS = "SELECT user_id FROM lapsed_authorizations($1, $2, $3)"
 EXPIRING_LINKS = "SELECT user_id, id FROM expiring_links($1, $2, $3)"
 LINKS_BY_UPSTREAM = "SELECT user_id, id FROM links_by_upstream($1)"
 CLEAR_RECEIPTS = "SELECT clear_webhook_receipts($1, $2) AS count"
+CLEAR_CLAIMS = "SELECT clear_idempotency_keys($1, $2) AS count"
+LATEST_EVENTS = "SELECT user_id, seq FROM latest_events($1)"
+FORGET_EVENTS = "SELECT forget_events($1) AS count"
 # A backlog is none of those: its jobs wait.
 STALLED_RUNS = f"""
 SELECT s.user_id, s.id FROM stalled_runs($1, {STALLED_MAX}) s WHERE NOT EXISTS (
@@ -94,6 +98,14 @@ class PostgresDoors:
         rows = await self._ask(LAPSED_AUTHORIZATIONS, at, at - LIFETIME - GRACE, limit)
         return [UserId(row["user_id"]) for row in rows]
 
+    async def latest_events(self, whose: Collection[UserId]) -> Mapping[UserId, int]:
+        rows = await self._ask(LATEST_EVENTS, [*whose])
+        return {UserId(row["user_id"]): int(row["seq"]) for row in rows}
+
+    async def forget_events(self, limit: int) -> int:
+        [row] = await self._ask(FORGET_EVENTS, limit)
+        return int(row["count"])
+
     async def due_links(self, at: datetime, limit: int) -> Sequence[tuple[UserId, LinkId]]:
         rows = await self._ask(DUE_LINKS, at, limit)
         return [(UserId(row["user_id"]), LinkId(row["id"])) for row in rows]
@@ -110,6 +122,10 @@ class PostgresDoors:
         [row] = await self._ask(CLEAR_RECEIPTS, before, limit)
         return int(row["count"])
 
+    async def clear_claims(self, before: datetime, limit: int) -> int:
+        [row] = await self._ask(CLEAR_CLAIMS, before, limit)
+        return int(row["count"])
+
     async def stalled_runs(self, before: datetime, limit: int) -> Sequence[tuple[UserId, RunId]]:
         rows = await self._ask(STALLED_RUNS, before, limit)
         return [(UserId(row["user_id"]), RunId(row["id"])) for row in rows]
@@ -119,9 +135,12 @@ class PostgresDoors:
             rows: Sequence[Any] = await connection.fetch(door, *given)
             return rows
 
-        watch = telemetry.watch
+        watch, began = telemetry.watch, perf_counter()
         with nullcontext() if watch is None else watch.statement(summary_of_sql(door)):
-            return await answer(self._pool, say)
+            rows = await answer(self._pool, say)
+        if (tell := telemetry.telling.get()) is not None:
+            tell(door, len(rows), perf_counter() - began)
+        return rows
 
 
 def _live(rows: Sequence[Any]) -> LiveSession | None:

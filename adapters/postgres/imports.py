@@ -102,10 +102,8 @@ DELETE FROM {names} WHERE ctid = ANY (ARRAY (
         SELECT n.ctid FROM {names} AS n
         WHERE n.user_id = :me AND n.{row} = mine.row_id AND n.link_id = :link OFFSET 0
     ) AS named))"""
-UNNAMED = (
-    text(UNNAME.format(names="transaction_keys", row="transaction_id")),
-    text(UNNAME.format(names="link_accounts", row="account_id")),
-)
+UNNAME_TRANSACTIONS = text(UNNAME.format(names="transaction_keys", row="transaction_id"))
+UNNAME_ACCOUNTS = text(UNNAME.format(names="link_accounts", row="account_id"))
 CONFIRMED: Values = {}  # instead of what was there before
 NOT_KEPT_ONCE: Values = {"cash_balance": None}  # columns of accounts that older images lack
 TABLES = {"account": t.accounts, "holding": t.holdings, "transaction": t.transactions}
@@ -205,8 +203,9 @@ class Imports:
         return {row["row_id"] for row in rows}
 
     async def unname(self, run_id: RunId, link_id: LinkId) -> None:
-        for names in UNNAMED:
-            await self._db.run(names, run=run_id, link=link_id)
+        await self._db.run(UNNAME_TRANSACTIONS, run=run_id, link=link_id)
+        if await self._db.run(UNNAME_ACCOUNTS, run=run_id, link=link_id):
+            await self._db.relist(link_id)
 
     async def restored(self, changes: Sequence[Change]) -> None:
         was = {c.id: c.before.data_version for c in changes if c.before is not None}

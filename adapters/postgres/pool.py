@@ -51,6 +51,7 @@ async def open_pool(
             reset=_as_it_is,
             setup=lending,
             timeout=CONNECT_S_MAX,
+            max_cached_statement_lifetime=0,  # they are a hundred at most, and the same for ever
         )
     except AWAY as error:
         raise Unavailable("the database is away") from error

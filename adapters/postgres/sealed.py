@@ -40,6 +40,7 @@ COLUMNS: Mapping[Place, SealedColumn] = {
         table="totp_secrets", column="sealed", row=None, version="version"
     ),
     Place.VERIFIER: SealedColumn(table="oauth_states", column="sealed_verifier", row="id"),
+    Place.ANSWER: SealedColumn(table="idempotency_keys", column="sealed", row="id", at_once=8),
 }
 
 

@@ -3,6 +3,8 @@
 from adapters.postgres.reads.accounts import AccountReads
 from adapters.postgres.reads.administration import AdministrationReads
 from adapters.postgres.reads.audit import AuditReads
+from adapters.postgres.reads.changes import ChangeReads
+from adapters.postgres.reads.events import EventReads
 from adapters.postgres.reads.history import HistoryReads
 from adapters.postgres.reads.holdings import HoldingReads
 from adapters.postgres.reads.identity import IdentityReads
@@ -29,7 +31,9 @@ class Snapshot(
     HistoryReads,
     RateReads,
     ReconciliationReads,
+    ChangeReads,
     SyncReads,
+    EventReads,
     AuditReads,
     AdministrationReads,
 ):

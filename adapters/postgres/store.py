@@ -14,6 +14,7 @@ from adapters.postgres import bookkeeping as b
 from adapters.postgres.accounts import Accounts
 from adapters.postgres.audit import AuditLog
 from adapters.postgres.authorizations import Authorizations
+from adapters.postgres.claims import Claims, mark
 from adapters.postgres.connections import answered
 from adapters.postgres.email_tokens import EmailTokens
 from adapters.postgres.history import History
@@ -33,7 +34,7 @@ from adapters.postgres.writing import Writing
 from domain.audit import Attempt, AuditOutcome
 from domain.errors import Unavailable
 from domain.events import Event
-from domain.identity import Actor, UserId
+from domain.identity import Actor, UserId, new_id
 from domain.money import Currency
 from domain.rates import Rates
 from domain.storage import people
@@ -69,6 +70,11 @@ class PostgresWork:
         self.runs: storage.Runs = (runs := Runs(db))
         self.moved = runs.moved
         self.imports: storage.Imports = Imports(db)
+        self.claims: storage.Claims = Claims(db)
+
+    @property
+    def has_written(self) -> bool:
+        return self._db.has_written or bool(self._jobs)
 
     async def rates(self, currencies: Collection[Currency], day: date) -> Rates:
         return await rates_on(self._db, currencies, day)
@@ -85,7 +91,13 @@ class PostgresWork:
     async def flush(self) -> None:
         """Events and jobs join the transaction that caused them."""
         rows = [
-            {"user_id": e.user_id, "name": e.name.value, "at": e.at, "facts": dict(e.facts)}
+            {
+                "user_id": e.user_id,
+                "id": new_id(),
+                "name": e.name.value,
+                "at": e.at,
+                "facts": dict(e.facts),
+            }
             for e in self._events
         ]
         await self._db.insert(b.events, rows)
@@ -117,6 +129,9 @@ class PostgresStore:
             work = PostgresWork(db)
             yield work
             await work.flush()
+            claim = actor.claim
+            if claim and claim.user_id == actor.user_id and (settles or work.has_written):
+                await mark(db, claim)
             if settles and not await self._log.write(
                 db, settles, AuditOutcome.SUCCEEDED, settles.why
             ):

@@ -184,6 +184,7 @@ links = Table(
     one_of("status", LinkStatus),
     one_of("error_action", LinkAction, null=True),
     Index("ux_links_login", "user_id", "provider_slug", "login", unique=True),
+    Index("ix_links_version", "user_id", "data_version"),
     Index("ix_links_due", "next_sync_at", postgresql_where=text("next_sync_at IS NOT NULL")),
     Index("ix_links_upstream", "upstream", postgresql_where=text("upstream IS NOT NULL")),
     Index("ix_links_pending", "created_at", postgresql_where=text("status = 'PENDING'")),
@@ -298,6 +299,7 @@ securities = Table(
     one_of("asset_type", AssetType),
     one_of("option_side", OptionSide, null=True),
     Index("ix_securities_symbol", "user_id", "symbol"),
+    Index("ix_securities_version", "user_id", "data_version"),
 )
 
 holdings = Table(

@@ -3,11 +3,13 @@
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache
-from typing import Any, Protocol, TypeAlias, TypeVar
+from time import perf_counter
+from typing import Any, Protocol, TypeAlias, TypeVar, cast
 from uuid import UUID
 
 from sqlalchemy import (
     ARRAY,
+    ClauseElement,
     Column,
     ColumnElement,
     CursorResult,
@@ -52,6 +54,7 @@ class Identified(Protocol):
 E = TypeVar("E", bound=Identified)
 Q = TypeVar("Q", bound=Select[Any])
 
+WRITES = ("INSERT", "UPDATE", "DELETE")
 DIALECT = postgresql.dialect()  # type: ignore[no-untyped-call]
 ME = bindparam("me", type_=Uuid())
 # A plan that is kept from when a table was empty goes through all of a user's rows for each one
@@ -87,6 +90,7 @@ class Writing:
 
     def __init__(self, db: AsyncConnection, user_id: UserId) -> None:
         self.db, self.user_id = db, user_id
+        self.has_written = False
         self._version: int | None = None
 
     async def enter(self) -> None:
@@ -181,21 +185,33 @@ class Writing:
             version = await self.version()
             await self.run(TOMBSTONES, kind=kind, ids=ids, version=version)
 
+    async def relist(self, link_id: UUID) -> None:
+        """The link feeds other accounts than before, which it has a list of."""
+        await self.run(RELIST, link=link_id, version=await self.version())
+
     async def _execute(
         self, statement: Executable, given: Values | Sequence[Values]
     ) -> CursorResult[Any]:
-        watch = telemetry.watch
+        watch, summary, began = telemetry.watch, summary_of(statement), perf_counter()
         with answered():
             if watch is None:
-                return await self.db.execute(statement, given)
-            rows = len(given) if isinstance(given, Sequence) else 1
-            with watch.statement(summary_of(statement), rows=rows):
-                return await self.db.execute(statement, given)
+                done = await self.db.execute(statement, given)
+            else:
+                rows = len(given) if isinstance(given, Sequence) else 1
+                with watch.statement(summary, rows=rows):
+                    done = await self.db.execute(statement, given)
+        if (tell := telemetry.telling.get()) is not None:
+            text_ = str(cast("ClauseElement", statement).compile(dialect=DIALECT))
+            tell(text_, done.rowcount, perf_counter() - began)
+        # Of many at once the driver does not count.
+        self.has_written |= summary.startswith(WRITES) and done.rowcount != 0
+        return done
 
 
 TOMBSTONES = text("""
 INSERT INTO tombstones (user_id, kind, id, data_version)
 SELECT :me, :kind, id, :version FROM unnest(CAST(:ids AS uuid[])) AS id""")
+RELIST = text("UPDATE links SET data_version = :version WHERE user_id = :me AND id = :link")
 
 
 @cache

@@ -1,12 +1,15 @@
 """One snapshot to read from."""
 
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Protocol
 from uuid import UUID
 
 from domain.accounts import Account, AccountId
 from domain.audit import AuditEntry
+from domain.changes import Changed, Position
+from domain.events import EventId
 from domain.history import BalanceSnapshot
 from domain.holdings import Holding, HoldingFilter, HoldingId, HoldingKey
 from domain.identity import OwnSession, Person, SecurityConfig, User, UserId
@@ -17,6 +20,7 @@ from domain.rates import Rates
 from domain.reconciliation import Balances
 from domain.securities import Security, SecurityId
 from domain.sync import QuarantinedRow, RunId, SyncRun
+from domain.told import Stretch
 from domain.transactions import (
     Transaction,
     TransactionFilter,
@@ -24,6 +28,17 @@ from domain.transactions import (
     TransactionKey,
     TransactionOrder,
 )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Counts:
+    """How many the viewer has, whatever their state: what lists that are read whole come to at
+    most, as of one data version. `accounts_of_link` are those that the link with most feeds.
+    """
+
+    links: int = 0
+    accounts: int = 0
+    accounts_of_link: int = 0
 
 
 class OwnedReads(Protocol):
@@ -37,7 +52,10 @@ class OwnedReads(Protocol):
     statements: int
 
     async def viewer(self) -> User: ...
-    async def data_version(self) -> int: ...
+    async def data_version(self) -> int:
+        """Of all that is read here; no statement."""
+
+    async def counts(self) -> Counts: ...
     async def links(self, ids: Sequence[LinkId] | None = None) -> Sequence[Link]:
         """By `connected_at`, those never connected last, then id; all where `ids` is None."""
 
@@ -113,6 +131,10 @@ class OwnedReads(Protocol):
         from before its first transaction.
         """
 
+    async def changed(self, after: Position, *, limit: int) -> Sequence[Changed]:
+        """Links, accounts, securities, holdings and transactions by the data version at which each
+        was last written, and tombstones of those that are gone since `after.since`."""
+
     async def runs_by_id(self, ids: Sequence[RunId]) -> Sequence[SyncRun]: ...
     async def runs(
         self, link_id: LinkId | None, *, limit: int, after: RunId | None
@@ -123,6 +145,13 @@ class OwnedReads(Protocol):
     async def quarantine(
         self, runs: Sequence[RunId], *, limit: int
     ) -> Mapping[RunId, Sequence[QuarantinedRow]]: ...
+
+    async def events(self, place: int, *, limit: int) -> Stretch:
+        """What happened after that place, the oldest first: at most `limit`."""
+
+    async def event_place(self, id: EventId) -> int | None: ...
+    async def last_event(self) -> int:
+        """The place of the last one; 0 where nothing has happened yet."""
 
 
 class PeopleReads(Protocol):

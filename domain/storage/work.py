@@ -8,6 +8,7 @@ from uuid import UUID
 
 from domain.accounts import Account, AccountId
 from domain.authorizations import Authorization
+from domain.claims import Claim, Known
 from domain.events import Event
 from domain.history import BalanceSnapshot
 from domain.holdings import Holding, HoldingId
@@ -250,6 +251,22 @@ class Imports(Protocol):
         """The data version of each row that still exists."""
 
 
+class Claims(Protocol):
+    """Requests that may be repeated, for as long as they may."""
+
+    async def take(self, claim: Claim, fingerprint: bytes, at: datetime) -> bool:
+        """Whether it is held from now on; not while another holds it, or once it is done."""
+
+    async def known(self, id: UUID) -> Known | None: ...
+    async def answer(
+        self, claim: Claim, sealed: bytes | None, at: datetime, *, if_done: bool
+    ) -> bool:
+        """Whether it was: not where another has taken over, or with `if_done` nothing was done."""
+
+    async def give_up(self, claim: Claim, at: datetime) -> None:
+        """It may be taken at once; where something was done, that stays on record."""
+
+
 class Work(Protocol):
     """One transaction, inside one user's identity: on a clean exit all of it commits, on an
     exception none of it. Rows that are written carry the user's next data version."""
@@ -269,6 +286,7 @@ class Work(Protocol):
     history: History
     runs: Runs
     imports: Imports
+    claims: Claims
 
     async def rates(self, currencies: Collection[Currency], day: date) -> Rates:
         """By which amounts of these currencies are converted into one another on that day."""

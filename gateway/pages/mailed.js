@@ -11,7 +11,7 @@ function taken() {
 }
 
 /** What was refused; empty where nothing was. */
-async function refusals(query, variables, field) {
+async function refusals(documentId, variables, field) {
   let answer;
   try {
     const response = await fetch("/graphql", {
@@ -21,7 +21,7 @@ async function refusals(query, variables, field) {
         "content-type": "application/json",
       },
       credentials: "omit",
-      body: JSON.stringify({ query, variables }),
+      body: JSON.stringify({ documentId, variables }),
     });
     answer = await response.json();
   } catch {
@@ -39,11 +39,11 @@ const END = {
 };
 
 /**
- * Shows the form where there is a token, and on its submission sends `query` with what `variables`
- * makes of the token and the form; says what came of it, and where the link is of no use, `another`:
+ * Shows the form where there is a token, and on its submission asks for `documentId`, which is of the
+ * built-in manifest, with what `variables` makes of the token and the form; says what came of it, and where the link is of no use, `another`:
  * how to get one that is.
  */
-export function page({ query, field, variables, done, another }) {
+export function page({ documentId, field, variables, done, another }) {
   const token = taken();
   const form = of("form");
   const useless = (why) => {
@@ -59,7 +59,7 @@ export function page({ query, field, variables, done, another }) {
     const button = form.querySelector("button");
     button.disabled = true;
     of("refusal").textContent = "";
-    const refused = await refusals(query, variables(token, form), field);
+    const refused = await refusals(documentId, variables(token, form), field);
     button.disabled = false;
     const [end] = refused.map(({ code }) => END[code]).filter(Boolean);
     if (end) {

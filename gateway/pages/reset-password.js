@@ -9,14 +9,9 @@ document.getElementById("shown").addEventListener("change", (event) => {
 });
 
 page({
-  query: `mutation ResetPassword($token: String!, $newPassword: String!) {
-  resetPassword(input: {token: $token, newPassword: $newPassword}) {
-    reset
-    errors { code message }
-  }
-}`,
+  documentId: "sha256:af2722fde5eec6b634e74336d82c63944dd34236327780b1f0ac3ca5de4ecc39",
   field: "resetPassword",
-  variables: (token) => ({ token, newPassword: password.value }),
+  variables: (token) => ({ input: { token, newPassword: password.value } }),
   done: "Your password was changed, and you were signed out everywhere. Sign in with the new one.",
   another: "To get another, say once more where you sign in that you forgot your password.",
 });

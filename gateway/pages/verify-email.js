@@ -3,9 +3,7 @@
 import { page } from "./mailed.js";
 
 page({
-  query: `mutation VerifyEmail($token: String!) {
-  verifyEmail(token: $token) { verified errors { code message } }
-}`,
+  documentId: "sha256:da7becb681a631b8b771c8997baac34214175e43719f210e15211b286b82993f",
   field: "verifyEmail",
   variables: (token) => ({ token }),
   done: "Your address is confirmed. You can sign in now.",

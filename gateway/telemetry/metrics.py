@@ -75,7 +75,7 @@ HTTP = Metric(
     REQUEST_S,
 )
 HTTP_ACTIVE = Metric("http.server.active_requests", UP_DOWN, "{request}", "Requests under way")
-SOCKETS = Metric("dashtam.sockets.open", UP_DOWN, "{socket}", "WebSockets that are open")
+SOCKETS = Metric("dashtam.sockets.open", UP_DOWN, "{socket}", "WebSockets and event streams")
 OPERATIONS = Metric(
     "dashtam.graphql.operation.duration",
     HISTOGRAM,
@@ -93,6 +93,12 @@ ERRORS = Metric(
     "{error}",
     "Errors in answers, of requests and of fields",
     {"code": CODES},
+)
+UNPUBLISHED = Metric(
+    "dashtam.graphql.documents.unpublished",
+    COUNTER,
+    "{operation}",
+    "Operations of documents that nobody published, where only published ones should run",
 )
 COMMANDS = Metric(
     "dashtam.commands",
@@ -242,7 +248,7 @@ METRICS = (
     *(HTTP, HTTP_ACTIVE, SOCKETS, OPERATIONS, OPERATIONS_ACTIVE, ERRORS, COMMANDS, STATEMENT),
     *(POOL, POOL_MAX, POOL_PENDING, POOL_WAIT, CALL, BREAKERS, RUNS, TRANSACTIONS, JOBS),
     *(JOBS_OLDEST, RELAY_DELAY, RELAY_IDLE, REFUSED, LIMITS_AWAY, AUDIT_UNSEALED),
-    *(LOOP_DELAY, MEMORY, CPU, COLLECTIONS, BUILD),
+    *(LOOP_DELAY, MEMORY, CPU, COLLECTIONS, BUILD, UNPUBLISHED),
 )
 
 

@@ -22,10 +22,12 @@ NAME_MAX = 100  # characters of an operation's name
 
 @dataclass(slots=True)
 class Request:
-    """`trace_id` is None where nothing is traced; `status` is set by whoever sends the answer."""
+    """`trace_id` is None where nothing is traced; `status` is set by whoever sends the answer, and
+    `is_stream` of one that may take for days: it is counted with the sockets."""
 
     trace_id: str | None = None
     status: int = 0
+    is_stream: bool = False
 
 
 class Requests(Spans):
@@ -62,7 +64,17 @@ class Requests(Spans):
             }
             if route := _route(scope):
                 labels["http.route"] = route
-            self.instruments.record(m.HTTP, watched.seconds, labels)
+            if not request.is_stream:
+                self.instruments.record(m.HTTP, watched.seconds, labels)
+
+    def shed(self, method: str, route: str) -> None:
+        """A request that was refused before anything was done for it."""
+        labels = {
+            "http.request.method": m.within(method, m.METHODS, "_OTHER"),
+            "http.response.status_class": "5xx",
+            "http.route": route,
+        }
+        self.instruments.record(m.HTTP, 0.0, labels)
 
     @contextmanager
     def socket(self) -> Iterator[None]:
@@ -124,6 +136,9 @@ class Requests(Spans):
         if result.data is not None:
             return "partial"
         return "refused" if all(error.path is None for error in errors) else "failed"
+
+    def unpublished_document(self) -> None:
+        self.instruments.add(m.UNPUBLISHED)
 
     def error(self, code: str) -> None:
         self.instruments.add(m.ERRORS, 1, {"code": m.within(code, m.CODES, "OTHER")})

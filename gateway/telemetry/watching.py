@@ -94,8 +94,10 @@ class Counted:
             self._watching.refused(limit.name)
         return verdict
 
-    async def settle(self, key: str, limit: Limit, units: int) -> None:
-        await self._limits.settle(key, limit, units)
+    async def settle(
+        self, key: str, limit: Limit, units: int, *, taken: Verdict | None = None
+    ) -> None:
+        await self._limits.settle(key, limit, units, taken=taken)
 
 
 def _told(value: float | None) -> Readings:

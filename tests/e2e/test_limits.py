@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from ipaddress import ip_network
 from pathlib import Path
 from typing import Any
@@ -224,15 +225,14 @@ async def test_an_empty_bucket_refuses_over_http_and_over_a_socket_and_fills_aga
     async with a_gateway(limited(stack, points=6)) as client:  # one in ten seconds
         client.token = alice.token
         five = "{ a: accounts { id } b: accounts { id } c: accounts { id } d: accounts { id } e: accounts { id } }"
-        answers = [await client.post(five) for _ in range(2)]  # the second begins with one left
-        assert [answer.status_code for answer in answers] == [200, 200]
-        assert [left(answer)["points"][0] for answer in answers] == [1, 0]
+        answer = await client.post(five)
+        assert (answer.status_code, left(answer)["points"][0]) == (200, 1)
 
-        refused = await client.post("{ providers { slug } }")
+        refused = await client.post(five)
 
         assert refused.status_code == 429
         wait = int(refused.headers["retry-after"])
-        assert 40 <= wait <= 50  # four that are owed, and one
+        assert 30 <= wait <= 40  # until there are four more
         assert refused.headers["ratelimit"] == f'"points";r=0;t={wait}'
         [error] = refused.json()["errors"]
         assert error["extensions"]["code"] == "RATE_LIMITED"
@@ -249,16 +249,53 @@ async def test_an_empty_bucket_refuses_over_http_and_over_a_socket_and_fills_aga
                 )
             )
             await ws.recv()
-            await ws.send(
-                json.dumps({"type": "subscribe", "id": "1", "payload": {"query": VIEWER}})
-            )
+            await ws.send(json.dumps({"type": "subscribe", "id": "1", "payload": {"query": five}}))
             message = json.loads(await ws.recv())
         assert message["type"] == "error"
         assert message["payload"][0]["extensions"]["code"] == "RATE_LIMITED"
         assert message["payload"][0]["extensions"]["retryAfterSeconds"] <= wait
 
+        assert (await client.post(VIEWER)).status_code == 200  # which takes the one that is left
         client.token = bob.token
-        assert (await client.post(VIEWER)).status_code == 200  # others have their own
+        assert (await client.post(five)).status_code == 200  # others have their own
+
+
+async def test_a_price_is_taken_at_once_and_given_back_but_for_what_was_read(
+    stack: Stack, alice: Client
+) -> None:
+    fifty = "{ transactions { nodes { id } } }"
+    async with a_gateway(limited(stack, points=60)) as client:  # one a second
+        client.token = alice.token
+        answers = [await client.post(fifty, dashtam_cost="report") for _ in range(3)]
+        assert [answer.status_code for answer in answers] == [200] * 3
+        costs = [answer.json()["extensions"]["cost"] for answer in answers]
+        assert [cost["requested"] for cost in costs] == [50] * 3
+        assert [cost["limit"] for cost in costs] == [60] * 3
+        assert [cost["remaining"] for cost in costs] == [left(a)["points"][0] for a in answers]
+        assert costs[0]["remaining"] == 59  # there are none
+        at = datetime.fromisoformat(costs[0]["resetAt"])
+        assert timedelta(0) < at - datetime.now(UTC) <= timedelta(seconds=2)
+        assert set(costs[0]) == {"requested", "limit", "remaining", "resetAt"}
+
+        assert "extensions" not in (await client.post(fifty)).json()
+        assert "extensions" not in (await client.post(fifty, dashtam_cost="yes")).json()
+
+        url = str(client.http.base_url).replace("http:", "ws:")
+        signed_in, asks = {"authorization": f"Bearer {alice.token}"}, {"dashtam-cost": "report"}
+        for headers, payload in ((signed_in | asks, None), ({}, signed_in | asks)):
+            async with websockets.connect(
+                f"{url}/graphql", subprotocols=[PROTOCOL], additional_headers=headers
+            ) as ws:
+                await ws.send(json.dumps({"type": "connection_init", "payload": payload}))
+                await ws.recv()
+                asking = {"type": "subscribe", "id": "1", "payload": {"query": fifty}}
+                await ws.send(json.dumps(asking))
+                over_a_socket = json.loads(await ws.recv())["payload"]["extensions"]["cost"]
+            assert over_a_socket["requested"] == 50
+
+        at_once = await asyncio.gather(*(client.post(fifty) for _ in range(6)))
+        assert {answer.status_code for answer in at_once} <= {200, 429}
+        assert (await client.post(fifty)).status_code == 200  # they gave theirs back
 
 
 async def test_whatever_the_aliases_and_arguments_each_attempt_counts(

@@ -26,16 +26,17 @@ from domain.limits import Limit
 from domain.mail import Letter
 from domain.ports import App
 from domain.sync import RunId
-from gateway.asgi import graphql_view, sockets_view
+from gateway.asgi import graphql_view, live_of
 from gateway.auth import Authenticator
 from gateway.chores import CHORES
 from gateway.documents.store import Documents
 from gateway.faults import Fault
+from gateway.feed import feed_of
 from gateway.graphql_http import GraphQLOverHttp
+from gateway.live.view import Live
 from gateway.parameters import Parameters
 from gateway.responses import fault_error
 from gateway.settings import Settings
-from gateway.websocket.endpoint import GraphQLOverWs
 from gateway.wiring import Wired, wire
 from schema.context import Context
 from tests.engine.consenting import Consenting
@@ -55,6 +56,7 @@ from tests.servers import Database
 TRACE = "0" * 32
 READ_POOL, WRITE_POOL = 2, 2
 BOUNDARY = "between"
+FIRST_EVENT_S_MAX = 0.2
 
 _documents: dict[str, Documents] = {}  # every gateway is asked the same, which takes a second
 
@@ -106,7 +108,7 @@ class InProcess:
 
     app: App
     view: GraphQLOverHttp[Context]
-    sockets: GraphQLOverWs[Context]
+    live: Live[Context]
     authenticator: Authenticator
     clock: Clock
     letters: Letters
@@ -143,7 +145,8 @@ class InProcess:
         return Answer(status, sent.decode())
 
     async def subscribe(self, asker: Asker, query: str, variables: dict[str, Any]) -> Answer:
-        """The first event of a subscription, by what a socket does; or why there is none."""
+        """The first event of a subscription, by what a socket does; or why there is none, or
+        nothing where it would wait for one."""
         scope = {**_scope(asker, b"application/json", 0), "type": "websocket"}
         connection = WebSocket(scope, receive=_silence, send=_unsaid)
         said = None if asker.token is None else f"Bearer {asker.token}"
@@ -151,7 +154,7 @@ class InProcess:
             admitted = await self.authenticator.admitted(connection, said)
         except Fault as fault:
             return Answer(fault.status, json.dumps({"errors": [fault_error(fault, TRACE)]}))
-        context = self.sockets.open_context(connection, admitted, TRACE)
+        context = self.live.open_context(connection, admitted, TRACE)
         operations = self.view.operations
         operation = await operations.chosen(Parameters(query=query, variables=variables))
         reply: dict[str, Any] = {}
@@ -160,13 +163,15 @@ class InProcess:
             if isinstance(found, ExecutionResult):
                 reply = {"errors": [operations.present(e, TRACE) for e in found.errors or ()]}
             else:
-                async with aclosing(found) as events:
+                async with aclosing(found) as events, asyncio.timeout(FIRST_EVENT_S_MAX):
                     async for made in events:
                         of_event = context.event()
                         result = await operations.run(operation, of_event, event=made)
                         reply = operations.reply(result, TRACE)
                         await of_event.close()
                         break
+        except TimeoutError:
+            reply = {}
         except GraphQLError as refusal:
             reply = {"errors": [operations.present(refusal, TRACE)]}
         finally:
@@ -219,6 +224,7 @@ async def in_process(
         app = replace(
             wired.app,
             store=PostgresStore(engine, mac=mac, moved=moved),
+            feed=feed_of(pool, wired.app.doors, wired.fanout),
             providers={
                 **wired.app.providers,
                 **known(PlantedSandbox(), Consenting(owner=None)),
@@ -235,7 +241,7 @@ async def in_process(
         yield InProcess(
             app=app,
             view=view,
-            sockets=sockets_view(wired, authenticator, view.operations),
+            live=live_of(wired, authenticator, view.operations),
             authenticator=authenticator,
             clock=clock,
             letters=letters,

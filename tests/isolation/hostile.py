@@ -38,6 +38,7 @@ def _escalations() -> Iterator[str]:
     for statement in (
         "SELECT set_config('app.user_id', '{other}', false)",
         "SELECT enter('{other}')",
+        "SELECT enter_reading('{other}')",
         "SET app.user_id = '{other}'",
         "SET ROLE dashtam_owner",
         "SET ROLE dashtam_doors",

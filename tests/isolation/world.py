@@ -12,6 +12,7 @@ from domain.mail import Template
 from domain.secret import Secret
 from schema.identity import STANDS_ALONE
 from schema.ids import global_id
+from schema.paging import encoded
 from schema.schema import schema
 from tests.isolation import answers
 from tests.isolation.answers import Leak, Seen
@@ -39,6 +40,9 @@ TOTALS = """query Totals($from: Date) {
   links(status: [PENDING ACTIVE NEEDS_REAUTHORIZATION FAILED REVOKED DISCONNECTED]) { id }
   syncRuns(first: 500) { nodes { id } }
 }"""
+
+EVENTS = """
+SELECT id FROM events WHERE user_id = $1 AND id IS NOT NULL ORDER BY random() LIMIT 3"""
 
 
 class World:
@@ -93,8 +97,15 @@ class World:
         asker = me.asker(signed_out=signed_out)
         me.said |= answers.ids_in(json.dumps(variables))
         if field.root == "Subscription":
+            await self._know_events()
             return await self.gateway.subscribe(asker, field.text, variables)
         return await self.gateway.ask(asker, field.text, variables, said.file)
+
+    async def _know_events(self) -> None:
+        """As if each had listened from the beginning."""
+        for person in self.people:
+            for row in await self.gateway.spy.fetch(EVENTS, person.user_id):
+                person.given_cursor("events", encoded(str(row["id"])))
 
     async def _say(self, at: str, me: Person, file: bytes | None = None, **said: Any) -> Any:
         """Something that has to work."""

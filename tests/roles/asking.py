@@ -44,6 +44,7 @@ SAID = {
     "completeAuthorization(state)": f'"{"s" * 43}"',
     "completeAuthorization(code)": '"c"',
     "rotateAllTokens(graceSeconds)": "-1",
+    "events(after)": '"none such"',  # or it would wait for one
 }
 LAST = ("signOut",)  # the session that asks ends with it
 

@@ -1,7 +1,7 @@
 """One user's rows in memory, and the `Reads` over them: it filters, sorts, limits and counts."""
 
 import asyncio
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from datetime import UTC, date, datetime, timedelta
@@ -9,6 +9,8 @@ from decimal import Decimal
 from typing import Any, TypeVar
 
 from domain.accounts import Account, AccountId, in_order
+from domain.changes import Changed, Position
+from domain.events import EventId
 from domain.history import BalanceSnapshot, SnapshotSource
 from domain.holdings import Holding, HoldingFilter, HoldingId, HoldingKey
 from domain.identity import User
@@ -19,7 +21,9 @@ from domain.queries.transactions import key_of as transaction_key
 from domain.rates import GAP_MAX, Publication, Rates
 from domain.reconciliation import Balances, DayBalance
 from domain.securities import Security, SecurityId
+from domain.storage.reads import Counts
 from domain.sync import QuarantinedRow, RunId, SyncRun
+from domain.told import Stretch, Told
 from domain.transactions import (
     Transaction,
     TransactionFilter,
@@ -44,10 +48,13 @@ class Ledger:
     runs: list[SyncRun] = field(default_factory=list)
     quarantine: list[QuarantinedRow] = field(default_factory=list)
     published: list[Publication] = field(default_factory=list)
+    version: int = 0
+    events: list[Told] = field(default_factory=list)
 
     def copy(self) -> "Ledger":
-        lists = {f.name: list(getattr(self, f.name)) for f in fields(self) if f.name != "user"}
-        return Ledger(user=self.user, **lists)
+        own = ("user", "version")
+        lists = {f.name: list(getattr(self, f.name)) for f in fields(self) if f.name not in own}
+        return Ledger(user=self.user, version=self.version, **lists)
 
     def put(self, name: str, row: Any) -> None:
         rows = getattr(self, name)
@@ -80,6 +87,18 @@ class LedgerReads:
             self._seen = self._live.copy()
         return self._seen
 
+    async def events(self, place: int, *, limit: int) -> Stretch:
+        later = [e for e in (await self._send("events")).events if e.seq > place]
+        seq = later[:limit][-1].seq if later else place
+        return Stretch(events=later[:limit], seq=seq, is_last=len(later) < limit)
+
+    async def event_place(self, id: EventId) -> int | None:
+        found = (await self._send("event_place")).events
+        return next((event.seq for event in found if event.id == id), None)
+
+    async def last_event(self) -> int:
+        return max((event.seq for event in (await self._send("last_event")).events), default=0)
+
     async def viewer(self) -> User:
         async with self._lock:
             if self._user is None:
@@ -87,8 +106,20 @@ class LedgerReads:
         return self._user
 
     async def data_version(self) -> int:
-        await self._send("data_version")
-        return 0
+        """As of its first statement, which this is not."""
+        return self._live.version
+
+    async def changed(self, after: Position, *, limit: int) -> Sequence[Changed]:
+        raise AssertionError("the rows of a ledger carry no versions: ask PostgreSQL for changes")
+
+    async def counts(self) -> Counts:
+        found = await self._send("counts")
+        fed = Counter(id for account in found.accounts for id in account.link_ids)
+        return Counts(
+            links=len(found.links),
+            accounts=len(found.accounts),
+            accounts_of_link=max(fed.values(), default=0),
+        )
 
     async def links(self, ids: Sequence[LinkId] | None = None) -> Sequence[Link]:
         found = (await self._send("links")).links

@@ -334,5 +334,7 @@ class CountedLimits:
             reset_s=Decimal(30),
         )
 
-    async def settle(self, key: str, limit: Limit, units: int) -> None:
+    async def settle(
+        self, key: str, limit: Limit, units: int, *, taken: Verdict | None = None
+    ) -> None:
         self.taken[f"{limit.name}:{key}"] += units

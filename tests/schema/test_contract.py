@@ -15,10 +15,7 @@ CONTRACT = Path(__file__).parents[2].parent / "shared" / "schema.graphql"
 # What the contract has and we do not have yet. This list only shrinks.
 LACKING = """
     AllocationKey AllocationSlice IncomePoint Performance Period Portfolio
-    ChangeSet
-    Event EventCategory SyncEvent LinkEvent BalanceEvent HoldingsEvent NetWorthEvent SecurityEvent
-    Query.changes Query.portfolio
-    Subscription.events
+    Query.portfolio
 """
 
 

@@ -17,7 +17,7 @@ from tests.postgres.reads.rows import Owner
 from tests.servers import Database
 
 ENTER = """
-CREATE FUNCTION enter(who uuid) RETURNS void LANGUAGE sql AS
+CREATE FUNCTION enter_reading(who uuid) RETURNS void LANGUAGE sql AS
 $$ SELECT set_config('app.user_id', who::text, true) $$"""
 
 

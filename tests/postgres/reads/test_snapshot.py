@@ -11,9 +11,10 @@ import pytest
 
 from adapters.postgres.pool import Pool, open_pool
 from adapters.postgres.snapshot import Abandoned, Snapshot
-from domain.errors import Unavailable
+from domain.errors import Unauthenticated, Unavailable
 from domain.holdings import HoldingFilter
-from domain.storage.reads import Reads
+from domain.identity import UserId, new_id
+from domain.storage.reads import Counts, Reads
 from tests.postgres.reads.rows import Owner, Recorded
 from tests.servers import Database
 
@@ -121,8 +122,59 @@ async def test_opening_is_one_round_trip(owner: Owner, single: Pool) -> None:
     await reads.close()
     connection.remove_query_logger(listen)
     assert len(said) == 3
-    assert said[0].startswith("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SELECT enter(")
+    assert said[0].startswith(
+        "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SELECT enter_reading("
+    )
     assert said[2] == "ROLLBACK"
+
+
+async def test_opening_says_the_data_version_which_is_no_statement(
+    pool: Pool, owner: Owner
+) -> None:
+    await owner.db.execute("UPDATE users SET data_version = 7 WHERE user_id = $1", owner.id)
+    for before in (True, False):
+        reads = Snapshot(pool, owner.id)
+        if not before:
+            await reads.accounts()
+        assert await asyncio.gather(*(reads.data_version() for _ in range(3))) == [7] * 3
+        assert reads.statements == (0 if before else 1)
+        await reads.close()
+
+
+async def test_a_pooler_that_passes_no_messages_on_costs_a_statement(
+    pool: Pool, owner: Owner
+) -> None:
+    class Deaf(Snapshot):
+        def _hear(self, *_: object) -> None:
+            pass
+
+    await owner.db.execute("UPDATE users SET data_version = 7 WHERE user_id = $1", owner.id)
+    reads = Deaf(pool, owner.id)
+    assert [await reads.data_version() for _ in range(2)] == [7, 7]
+    assert reads.statements == 1
+    await reads.close()
+
+
+async def test_whoever_is_there_no_more_has_no_data_version(pool: Pool) -> None:
+    reads = Snapshot(pool, UserId(new_id()))
+    with pytest.raises(Unauthenticated):
+        await reads.data_version()
+    await reads.close()
+
+
+async def test_counts_are_of_ones_own_in_whatever_state(pool: Pool, owner: Owner) -> None:
+    reads = Snapshot(pool, owner.id)
+    assert await reads.counts() == Counts()
+    await reads.close()
+    one, _ = await owner.link(), await owner.link(status="DISCONNECTED")
+    for is_active in (True, False):
+        await owner.account(fed_by=(one,), is_active=is_active)
+    await owner.account()
+
+    reads = Snapshot(pool, owner.id)
+    assert await reads.counts() == Counts(links=2, accounts=3, accounts_of_link=2)
+    assert reads.statements == 1
+    await reads.close()
 
 
 async def test_a_cancelled_sibling_leaves_the_others_their_transaction(reads: Recorded) -> None:

@@ -12,7 +12,7 @@ from alembic.config import Config
 from sqlalchemy import NullPool
 from sqlalchemy.ext.asyncio import create_async_engine
 
-from adapters.postgres import bookkeeping, tables
+from adapters.postgres import bookkeeping, document_tables, tables
 from adapters.postgres.policy import POLICY
 from adapters.security.casbin_policy import CasbinPolicy, default_policy
 from domain.identity import Permission, Role
@@ -21,7 +21,7 @@ from migrations.statements import statements
 from tests.postgres.writes.world import connected
 from tests.servers import Database, Postgres, running_postgres
 
-HEAD = "0018"
+HEAD = "0022"
 # All that a table is, but for the order of its columns.
 COLUMNS = """
 SELECT c.relname, a.attname, format_type(a.atttypid, a.atttypmod) AS type, a.attnotnull,
@@ -161,6 +161,7 @@ async def test_migrations_make_what_the_tables_say_to_the_last_check_and_default
             await connection.run_sync(tables.users.metadata.create_all)
         await engine.dispose()
         assert bookkeeping.events.metadata is tables.users.metadata
+        assert document_tables.documents.metadata is tables.users.metadata
         wanted, found = await _catalogue(made), await _catalogue(database)
     for rows, of in zip(wanted, found, strict=True):
         assert len(rows) > 30
