@@ -11,13 +11,17 @@ const FLAGS = [
   "--disable-component-update",
   "--disable-sync",
   // The browser's own errands end here too: whatever is asked for is on this machine.
-  "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
+  "--host-resolver-rules=MAP *.localhost 127.0.0.1, MAP *.test 127.0.0.1, MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
 ];
 const WAIT_MS = 20_000;
 
+export function openBrowser(executablePath) {
+  return chromium.launch({ executablePath, args: FLAGS });
+}
+
 /** Visits `url` and prints, as JSON, what `visit` found and what the browser noticed meanwhile. */
 export async function browse(executablePath, url, visit) {
-  const browser = await chromium.launch({ executablePath, args: FLAGS });
+  const browser = await openBrowser(executablePath);
   try {
     const context = await browser.newContext({ viewport: { width: 1280, height: 800 } });
     context.setDefaultTimeout(WAIT_MS);

@@ -24,7 +24,8 @@ MISSING = (
 # Said by whoever runs the suite on a machine without them: these tests are then not collected,
 # rather than passed or skipped.
 WITHOUT = {"DASHTAM_WITHOUT_NODE", "DASHTAM_WITHOUT_BROWSER"}
-collect_ignore = ["test_browser.py"] if any(os.environ.get(name) == "1" for name in WITHOUT) else []
+OF_BROWSER = ["test_browser.py", "test_csrf.py"]
+collect_ignore = OF_BROWSER if any(os.environ.get(name) == "1" for name in WITHOUT) else []
 
 Browse = Callable[..., Awaitable[dict[str, Any]]]
 

@@ -1,7 +1,7 @@
-// Works with GraphiQL as a person would: browser, URL, address, password.
+// Works with GraphiQL as a person would: browser, URL, address, password, a statement's file.
 import { answerTo, browse, signIn, signInWithCode } from "./browser.mjs";
 
-const [chromium, url, email, password, ...careful] = process.argv.slice(2);
+const [chromium, url, email, password, statement, ...careful] = process.argv.slice(2);
 const LINK = `mutation { connectProvider(input: {provider: "sandbox", using: {credentials: [
   {name: "scenario", value: "large"}, {name: "seed", value: "${Date.now()}"}
 ]}}) { link { lastRun { id } } } }`;
@@ -22,6 +22,71 @@ async function write(page, name, text) {
   await page.keyboard.press("Control+A");
   await page.keyboard.insertText(text);
   await page.getByRole("tab", { name }).waitFor();
+}
+
+/** One of our panes in the sidebar. */
+async function pane(page, title) {
+  await page.getByRole("button", { name: `Show ${title}` }).click();
+  return page.getByRole("region", { name: title, exact: true });
+}
+
+/** Opens one from a pane in a tab, and runs it: what was sent, and what came back. */
+async function runFrom(page, region, button, name) {
+  await region.getByRole("button", { name: button, exact: true }).click();
+  await page.getByRole("tab", { name }).last().waitFor();
+  const asked = page.waitForRequest((r) => r.url().endsWith("/graphql") && r.method() === "POST");
+  await editor(page).locator(".monaco-editor").first().click();
+  await run(page);
+  const request = await asked;
+  return { sent: request.postData(), answer: await (await request.response()).json() };
+}
+
+/** The panel's figures and statements. */
+async function reported(page) {
+  const panel = await pane(page, "Cost and SQL");
+  const statements = panel.getByRole("list", { name: "Statements" }).getByRole("listitem");
+  return {
+    cost: await panel.getByRole("table", { name: "Cost" }).getByRole("row").allInnerTexts(),
+    heading: await panel.getByRole("heading", { level: 3 }).innerText(),
+    statements: await statements.allInnerTexts(),
+    text: await panel.innerText(),
+  };
+}
+
+async function panes(page) {
+  const found = {};
+  const examples = await pane(page, "Examples");
+  found.examples = await examples.getByRole("button").allInnerTexts();
+  found.filtered = await runFrom(page, examples, "Transactions", "Transactions");
+  await result(page).getByText('"nodes"').waitFor();
+  found.reported = await reported(page);
+
+  const statementOf = page.waitForEvent("filechooser").then((chooser) => chooser.setFiles(statement));
+  found.imported = await runFrom(page, await pane(page, "Examples"), "Import", "Import");
+  await statementOf;
+  await result(page).getByText('"preview"').waitFor();
+
+  const documents = await pane(page, "Published documents");
+  await documents.getByRole("button", { name: "Viewer", exact: true }).waitFor();
+  found.published = await documents.getByRole("button").allInnerTexts();
+  found.byId = await runFrom(page, documents, "Viewer", "Viewer");
+  await result(page).getByText('"email"').waitFor();
+  found.shown = await result(page).innerText();
+  found.reportedById = await reported(page);
+
+  await (await pane(page, "Examples")).getByRole("button", { name: "Events", exact: true }).click();
+  await page.getByRole("tab", { name: "Events" }).waitFor();
+  await editor(page).locator(".monaco-editor").first().click();
+  const socket = page.waitForEvent("websocket");
+  await run(page);
+  await (await socket).waitForEvent("framereceived");
+  const panel = await pane(page, "Cost and SQL");
+  await panel.getByText("A subscription is not reported on").waitFor();
+  found.subscribed = await panel.innerText();
+  const closed = (await socket).waitForEvent("close");
+  await page.getByRole("button", { name: "Stop query" }).click();
+  await closed;
+  return found;
 }
 
 await browse(chromium, url, async (page) => {
@@ -50,6 +115,8 @@ await browse(chromium, url, async (page) => {
   await page.getByRole("button", { name: "Show History" }).click();
   const past = page.getByRole("region", { name: "History" }).getByRole("listitem");
   found.history = await past.allInnerTexts();
+
+  found.panes = await panes(page);
 
   const frames = [];
   page.on("websocket", (socket) => {

@@ -1,5 +1,6 @@
 """Both pages in real Chromium: they do their work, and nothing leaves their origin."""
 
+import json
 import secrets
 from pathlib import Path
 from typing import Any
@@ -11,10 +12,12 @@ from domain.passwords import LENGTH_MIN
 from gateway import demo as person
 from gateway.asgi import create_app
 from gateway.graphiql import BUILT, GraphiQL
+from tests.e2e.linking import checking
 from tests.e2e.mailbox import Mailbox, token_of
 from tests.e2e.stack import PASSWORD, Stack, served_here
 from tests.e2e.test_registration import FORGOT, REGISTER
 from tests.graphiql.conftest import Browse
+from tests.graphiql.examples import EXAMPLES, title
 
 
 async def careful(stack: Stack) -> tuple[str, str, str]:
@@ -38,18 +41,50 @@ def nothing_went_wrong(found: dict[str, Any], url: str) -> None:
     assert found["errors"] == []
 
 
+def panes_did_their_work(found: dict[str, Any]) -> None:
+    assert found["examples"] == [title(path) for path in EXAMPLES]
+    sent = json.loads(found["filtered"]["sent"])
+    assert sent["variables"]["filter"]["statuses"] == ["SETTLED"]
+    answer = found["filtered"]["answer"]
+    assert answer["data"]["transactions"]["nodes"]
+    sql = answer["extensions"]["sql"]
+    assert '"extensions"' not in found["shown"]  # the panel has them
+    cost = answer["extensions"]["cost"]
+    told = found["reported"]
+    assert told["cost"][:3] == [
+        f"Requested\t{cost['requested']:,}",
+        f"Actual\t{cost['actual']:,}",
+        f"Limit\t{cost['limit']:,}",
+    ]
+    assert told["heading"].startswith(f"{len(sql)} statements, ")
+    for one, text in zip(sql, told["statements"], strict=True):
+        assert one["statement"].split() == text.split()[-len(one["statement"].split()) :]
+        assert f"{one['durationMs']:.1f} ms" in text
+    assert found["imported"]["answer"]["data"]["importStatement"]["errors"] == []
+    assert found["imported"]["answer"]["data"]["importStatement"]["preview"]["accounts"]
+    assert {"Viewer", "SignIn", "Dashboard"} <= {*found["published"]}
+    sent = json.loads(found["byId"]["sent"])
+    assert sent["documentId"]
+    assert "query" not in sent
+    assert found["byId"]["answer"]["data"]["viewer"]["email"] == person.EMAIL
+    assert sent["documentId"] in found["reportedById"]["text"]
+    assert "no headers to ask by" in found["subscribed"]
+
+
 async def test_graphiql_signs_in_asks_explains_remembers_and_subscribes(
-    demo: Stack, browse: Browse
+    demo: Stack, browse: Browse, tmp_path: Path
 ) -> None:
     assert (BUILT / "index.html").exists(), "`./dashtam test` builds GraphiQL: run it once"
 
     url = demo.gateway.url
-    found = await browse(
-        "graphiql.mjs", f"{url}/graphiql", person.EMAIL, person.PASSWORD, *await careful(demo)
-    )
+    statement = tmp_path / "statement.ofx"
+    statement.write_bytes(checking("-7.00"))
+    who = person.EMAIL, person.PASSWORD, str(statement), *await careful(demo)
+    found = await browse("graphiql.mjs", f"{url}/graphiql", *who)
 
     nothing_went_wrong(found, url)
     asked_for_the_code(found)
+    panes_did_their_work(found["panes"])
     assert found["title"] == "GraphiQL · Dashtam"
     assert "password" in found["refusal"]
     assert found["dashboard"]["data"]["viewer"]["email"] == person.EMAIL

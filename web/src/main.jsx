@@ -2,8 +2,7 @@ import "graphiql/setup-workers/vite";
 import "graphiql/style.css";
 import "./page.css";
 
-import { createGraphiQLFetcher } from "@graphiql/toolkit";
-import { GraphiQL } from "graphiql";
+import { GraphiQL, HISTORY_PLUGIN } from "graphiql";
 import { parse, print } from "graphql";
 import { createClient } from "graphql-ws";
 import { useEffect, useMemo, useState } from "react";
@@ -11,10 +10,17 @@ import { createRoot } from "react-dom/client";
 
 import { start, viewer } from "../../gateway/pages/session.js";
 import { Account } from "./account.jsx";
+import { COST_PLUGIN } from "./cost.jsx";
+import { DOCUMENTS_PLUGIN } from "./documents.jsx";
+import { EXAMPLES_PLUGIN } from "./examples.jsx";
+import { fetcherOf } from "./fetcher.js";
+import { tell } from "./report.js";
 
 const HTTP = new URL("/graphql", location.href);
 const SOCKET = new URL(HTTP);
 SOCKET.protocol = HTTP.protocol === "https:" ? "wss:" : "ws:";
+
+const PLUGINS = [HISTORY_PLUGIN, EXAMPLES_PLUGIN, DOCUMENTS_PLUGIN];
 
 function Page({ first, whoAtFirst }) {
   const [who, setWho] = useState(whoAtFirst);
@@ -24,25 +30,27 @@ function Page({ first, whoAtFirst }) {
       <main>
         {/* Another person starts afresh: no answer of the one before stays on the screen, and
             the schema is asked for again by whoever may see it. */}
-        <Workbench key={who} query={print(parse(first.query))} />
+        <Workbench key={who} query={print(parse(first.query))} reports={first.reports} />
       </main>
     </>
   );
 }
 
-function Workbench({ query }) {
+function Workbench({ query, reports }) {
   const sockets = useMemo(() => createClient({ url: SOCKET.href }), []);
   useEffect(() => () => void sockets.dispose(), [sockets]);
-  const fetcher = useMemo(
-    () =>
-      createGraphiQLFetcher({
-        url: HTTP.href,
-        wsClient: sockets,
-        enableIncrementalDelivery: false,
-      }),
-    [sockets],
+  useEffect(() => () => tell(null), []);
+  const fetcher = useMemo(() => fetcherOf(HTTP.href, sockets, reports), [sockets, reports]);
+  const plugins = useMemo(() => (reports ? [...PLUGINS, COST_PLUGIN] : PLUGINS), [reports]);
+  return (
+    <GraphiQL
+      fetcher={fetcher}
+      plugins={plugins}
+      defaultQuery={query}
+      defaultEditorToolsVisibility="variables"
+      shouldPersistHeaders={false}
+    />
   );
-  return <GraphiQL fetcher={fetcher} defaultQuery={query} shouldPersistHeaders={false} />;
 }
 
 async function open() {
