@@ -311,7 +311,7 @@ def doctor(data_dir: Path) -> None:
     "--workload",
     "only",
     multiple=True,
-    type=click.Choice(["dashboard", "transactions", "history", "sync", "overload"]),
+    type=click.Choice(["dashboard", "transactions", "history", "sync", "overload", "first"]),
     help="Only this; may be given several times.",
 )
 @click.option(
@@ -328,7 +328,7 @@ def doctor(data_dir: Path) -> None:
 @saying_why
 def bench(file: Path | None, **asked: Any) -> None:
     """Measure the gateway beside stock Strawberry and a handler written by hand, a sync, and what
-    becomes of the gateway at five times the load that it sustains.
+    becomes of the gateway at five times the load that it sustains, and of first requests.
 
     It brings its own database and touches no other. Non-zero when a figure asked for is missed.
     """

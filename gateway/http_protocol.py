@@ -20,7 +20,7 @@ class HttpProtocol(HttpToolsProtocol):
     is there. What is no HTTP, and never reaches the application, is refused as it would."""
 
     head_s_max = HEAD_S_MAX
-    _in_head = False
+    _in_head = _is_over = False
     _head_size = 0
     _head_timer: asyncio.TimerHandle | None = None
 
@@ -33,6 +33,8 @@ class HttpProtocol(HttpToolsProtocol):
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
+        if self._is_over:
+            return
         went_on = self._in_head
         super().data_received(data)
         if went_on and self._in_head and not self.transport.is_closing():
@@ -69,8 +71,14 @@ class HttpProtocol(HttpToolsProtocol):
             self.transport.close()
 
     def _refuse(self, fault: Fault) -> None:
-        """And close the connection: where the next request would begin, nobody knows."""
-        if self.transport.is_closing():
+        """And close the connection: where the next request would begin, nobody knows. What was
+        asked before is answered first."""
+        if self.transport.is_closing() or self._is_over:
+            return
+        self._is_over = True
+        if not self._is_its_turn():
+            last = self.pipeline[0][0] if self.pipeline else self.cycle
+            last.keep_alive = False
             return
         content = encode({"errors": [fault_error(fault, uuid4().hex)]})
         phrase = HTTPStatus(fault.status).phrase
@@ -83,8 +91,7 @@ class HttpProtocol(HttpToolsProtocol):
             "",
             "",
         ]
-        if self._is_its_turn():
-            self.transport.write("\r\n".join(head).encode() + content)
+        self.transport.write("\r\n".join(head).encode() + content)
         self.transport.close()
 
     def _is_its_turn(self) -> bool:

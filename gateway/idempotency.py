@@ -13,6 +13,8 @@ answer, byte for byte; the same key with another request is a CONFLICT. What is 
   was done.
 * What a provider was asked for meanwhile is its own affair; and what an administrator does to
   another person commits as that person, and is done again where the first died in between.
+* Answers over a megabyte, and of one person over 64 in a day, are not kept: a repeat is a CONFLICT
+  that says so.
 * Identity mutations are never repeated so, since their answers hold tokens and secrets that nothing
   may keep: they ignore the key. So does whoever is signed out.
 
@@ -22,6 +24,7 @@ the first need not: what has a key is not given up when it hangs up.
 
 import asyncio
 import hashlib
+import hmac
 import json
 from collections.abc import Collection, Sequence
 from contextlib import suppress
@@ -36,8 +39,10 @@ from starlette.responses import Response
 
 from domain.cancellation import to_its_end
 from domain.claims import Claim, Known
+from domain.commands.attempts import user_of
 from domain.errors import Unavailable
 from domain.identity import Actor
+from domain.limits import Limit
 from domain.ports import App, Unsealable
 from domain.sealing import Place, bound_to
 from gateway.answers import Answers, Asked
@@ -54,6 +59,8 @@ KEY = "idempotency-key"
 REPLAYED = "idempotency-replayed"
 KEY_MAX = 255
 ANSWER_MAX = 1 << 20  # bytes that are kept
+ANSWERS = Limit(name="answers", burst=64 << 10, per_seconds=86_400)
+"""KiB of one person's that are kept: an answer of a megabyte may cost no more than a point."""
 WAIT_S_MAX = 10.0
 PAUSE_S_MIN, PAUSE_S_MAX = 0.05, 1.0
 RETRY_AFTER_S = 5
@@ -89,7 +96,7 @@ class Repeats:
         key = key_of(keys)
         await answers.operations.spare(context)  # what it takes to remember, and then to answer
         claim = Claim(user_id=viewer.user_id, id=id_of(operation, key), holder=uuid4())
-        fingerprint = await asyncio.to_thread(fingerprint_of, operation)
+        fingerprint = await asyncio.to_thread(fingerprint_of, operation, key)
         known = await self._known(viewer, claim, fingerprint)
         if known is None:
             return await self._run(viewer, claim, asked, answers, context)
@@ -191,15 +198,19 @@ class Repeats:
                 await self._let_go(viewer, claim)
 
     async def _keep(self, viewer: Actor, claim: Claim, reply: bytes, *, if_done: bool) -> bool:
-        sealed = None
-        if len(reply) <= ANSWER_MAX:
-            sealed = self._app.vault.seal(reply, context=_place(claim))
         try:
+            sealed = None
+            if len(reply) <= ANSWER_MAX and await self._has_room(viewer, reply):
+                sealed = self._app.vault.seal(reply, context=_place(claim))
             async with self._app.store.begin(viewer, None) as work:
                 return await work.claims.answer(claim, sealed, self._app.now(), if_done=if_done)
         except Unavailable:  # whoever asked first is answered all the same
             log.warning("repeats.not_kept")
             return False
+
+    async def _has_room(self, viewer: Actor, reply: bytes) -> bool:
+        whose, size_kib = user_of(viewer.user_id), -(-len(reply) // 1024)
+        return (await self._app.limits.take(whose, ANSWERS, size_kib)).allowed
 
     async def _give_up(self, viewer: Actor, claim: Claim) -> None:
         try:
@@ -211,7 +222,7 @@ class Repeats:
     def _opened(self, claim: Claim, known: Known) -> bytes:
         """Raises: Fault 409."""
         if known.sealed is None:
-            raise conflict("this was done, and its answer was too long to be kept")
+            raise conflict("this was done, and its answer is not kept: look at what there is")
         try:
             return self._app.vault.open(known.sealed, context=_place(claim))
         except Unsealable:
@@ -251,12 +262,16 @@ def id_of(operation: Operation, key: str) -> UUID:
     return UUID(bytes=hashlib.sha256(said.encode()).digest()[:16])
 
 
-def fingerprint_of(operation: Operation) -> bytes:
-    """Of all that makes one request another: document, operation, variables and files."""
+def fingerprint_of(operation: Operation, key: str) -> bytes:
+    """Of all that makes one request another: document, operation, variables and files.
+
+    By the client's key, which is not kept: so nobody who finds it can try what a bank's password
+    among the variables may have been.
+    """
     asked = operation.asked
     said = [operation.document.sha256, asked.operation_name, asked.variables]
     text = json.dumps(said, sort_keys=True, default=_of_file)
-    return hashlib.sha256(text.encode()).digest()
+    return hmac.digest(key.encode(), text.encode(), hashlib.sha256)
 
 
 def _of_file(upload: Any) -> Any:

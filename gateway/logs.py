@@ -16,7 +16,7 @@ FIELDS = frozenset(
         *("method", "status", "ms", "attempt", "provider", "code", "exception", "retry_s"),
         *("run", "link", "job", "operation", "count", "reason", "port", "version", "url"),
         *("outcome", "trigger", "accounts", "transactions", "holdings", "rows", "withheld"),
-        *("template", "document", "client"),
+        *("template", "document", "client", "statements"),
     }
 )
 TEXT_MAX = 4_000

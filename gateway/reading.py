@@ -19,7 +19,6 @@ LONG = 64 << 10  # bytes: a megabyte of small objects takes 0.1 s, kept off the 
 METHODS = ("GET", "HEAD", "POST", "QUERY", "OPTIONS")
 METHODS_OF_A_NAME = ("GET", "HEAD", "OPTIONS")  # where the path names the document
 BY_URL = frozenset({"GET", "HEAD"})
-IN_A_PATH = "/graphql/"
 
 
 def path_of(scope: Scope) -> bytes:
@@ -45,15 +44,21 @@ def named(path: bytes) -> dict[str, str]:
 
     Raises: Fault 400, 404.
     """
-    parts = path.split(b"/")[2:]
+    endpoint, *parts = path[1:].split(b"/")
+    if b"/" in unquote_to_bytes(endpoint):
+        raise _nothing_there()
     if parts in ([], [b""]):
         return {}
     texts = [unquote_to_bytes(part).decode("utf-8", "replace") for part in parts]
     if not all(map(strict_json.storable, texts)):
         raise bad_text()
     if len(texts) > 2 or not all(texts):
-        raise Fault(404, "NOT_FOUND", f"there is {IN_A_PATH}{{documentId}}[/{{operationName}}]")
+        raise _nothing_there()
     return dict(zip(("documentId", "operationName"), texts, strict=False))
+
+
+def _nothing_there() -> Fault:
+    return Fault(404, "NOT_FOUND", "there is /graphql/{documentId}[/{operationName}]")
 
 
 def admitted(method: str, path: bytes, headers: Headers) -> str:

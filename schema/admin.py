@@ -58,7 +58,7 @@ class UserConnection:
 
 
 def _cursor(person: Person) -> str:
-    return paging.encoded(person.email)
+    return paging.encoded("users", person.email)
 
 
 @strawberry.type(description="How background work gets on.")
@@ -81,7 +81,7 @@ class Admin:
         after: After = NOT_GIVEN,
     ) -> Page[Person]:
         context, limit = info.context, paging.limit(first)
-        begin = paging.decoded(after, 1)[0] if isinstance(after, str) else None
+        begin = paging.decoded(after, "users", 1)[0] if isinstance(after, str) else None
         found = await queries.people(context.reads, given(search), limit=limit, after=begin)
         return context.paid(found)
 

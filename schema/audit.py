@@ -106,14 +106,14 @@ async def integrity(context: Context) -> AuditIntegrity:
 
 
 def _cursor(entry: domain.audit.AuditEntry) -> str:
-    return paging.encoded(str(entry.id))
+    return paging.encoded("audit", str(entry.id))
 
 
 def position(after: str | None) -> UUID | None:
     """Raises BadQuery."""
     if not isinstance(after, str):
         return None
-    [id] = paging.decoded(after, 1)
+    [id] = paging.decoded(after, "audit", 1)
     try:
         return UUID(id)
     except ValueError:

@@ -35,14 +35,14 @@ class ChangeSet:
     @field(str, "For `after`, to go on from here, however much later.")
     def cursor(self: Any) -> str:
         at: Position = self.reached
-        return paging.encoded(str(at.since), str(at.version), str(at.place), str(at.id))
+        return paging.encoded("changes", str(at.since), str(at.version), str(at.place), str(at.id))
 
 
 def position(after: str | None) -> Position | None:
     """Raises BadQuery."""
     if not isinstance(after, str):
         return None
-    since, version, place, id = paging.decoded(after, 4)
+    since, version, place, id = paging.decoded(after, "changes", 4)
     try:
         return Position(
             since=_number(since), version=_number(version), place=_place(place), id=UUID(id)

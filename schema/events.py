@@ -135,7 +135,7 @@ class SecurityEvent(Event):
 
 
 def cursor_of(event: told.Told) -> str:
-    return paging.encoded(str(event.id))
+    return paging.encoded("events", str(event.id))
 
 
 TYPES = (SyncEvent, LinkEvent, BalanceEvent, HoldingsEvent, NetWorthEvent, SecurityEvent)
@@ -186,7 +186,7 @@ def _event_of(after: str | None) -> EventId | None:
     """Raises BadQuery."""
     if after is None:
         return None
-    [id] = paging.decoded(after, 1)
+    [id] = paging.decoded(after, "events", 1)
     try:
         return EventId(UUID(id))
     except ValueError:

@@ -114,7 +114,7 @@ def position(after: str | None) -> HoldingKey | None:
     """Raises BadQuery."""
     if not isinstance(after, str):
         return None
-    symbol, id = paging.decoded(after, 2)
+    symbol, id = paging.decoded(after, "holdings", 2)
     try:
         return HoldingKey(symbol=symbol, id=UUID(id))
     except ValueError:
@@ -123,7 +123,7 @@ def position(after: str | None) -> HoldingKey | None:
 
 def _cursor(holding: domain.holdings.Holding) -> str:
     key = queries.key_of(holding)
-    return paging.encoded(key.symbol, str(key.id))
+    return paging.encoded("holdings", key.symbol, str(key.id))
 
 
 async def totals_of_pages(context: Context, pages: Sequence[HoldingPage]) -> list[int]:

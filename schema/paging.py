@@ -38,22 +38,23 @@ def limit(first: int) -> int:
     return first
 
 
-def encoded(*position: str) -> str:
-    text = json.dumps(position, separators=(",", ":"))
+def encoded(of: str, *position: str) -> str:
+    """A place in the list that is called `of`."""
+    text = json.dumps((of, *position), separators=(",", ":"))
     return base64.urlsafe_b64encode(text.encode()).decode()
 
 
-def decoded(cursor: str, length: int) -> Sequence[str]:
-    """The texts that were encoded, `length` of them. Raises BadQuery."""
+def decoded(cursor: str, of: str, length: int) -> Sequence[str]:
+    """The texts that were encoded, `length` of them. Raises BadQuery, also for another list's."""
     try:
         position = json.loads(base64.b64decode(cursor.encode("ascii"), b"-_", validate=True))
     except (ValueError, RecursionError):
         raise not_a_cursor() from None
-    if not isinstance(position, list) or len(position) != length:
+    if not isinstance(position, list) or len(position) != length + 1 or position[0] != of:
         raise not_a_cursor()
     if not all(isinstance(part, str) and _storable(part) for part in position):
         raise not_a_cursor()
-    return position
+    return position[1:]
 
 
 def not_a_cursor() -> BadQuery:

@@ -154,14 +154,14 @@ class SyncRunConnection:
 
 
 def _cursor(run: domain.sync.SyncRun) -> str:
-    return paging.encoded(str(run.id))
+    return paging.encoded("runs", str(run.id))
 
 
 def position(after: str | None) -> RunId | None:
     """Raises BadQuery."""
     if not isinstance(after, str):
         return None
-    [id] = paging.decoded(after, 1)
+    [id] = paging.decoded(after, "runs", 1)
     try:
         return RunId(UUID(id))
     except ValueError:

@@ -138,7 +138,7 @@ def position(after: str | None, order: TransactionOrder) -> TransactionKey | Non
     """Raises BadQuery, also for a cursor of another order."""
     if not isinstance(after, str):
         return None
-    by, id = paging.decoded(after, 2)
+    by, id = paging.decoded(after, "transactions", 2)
     if not (DECIMAL if order.by_amount else DAY).fullmatch(by):
         raise paging.not_a_cursor()
     try:
@@ -150,7 +150,7 @@ def position(after: str | None, order: TransactionOrder) -> TransactionKey | Non
 
 def _cursor(key: TransactionKey) -> str:
     by = format(key.by, "f") if isinstance(key.by, Decimal) else key.by.isoformat()
-    return paging.encoded(by, str(key.id))
+    return paging.encoded("transactions", by, str(key.id))
 
 
 async def totals_of_pages(context: Context, pages: Sequence[TransactionPage]) -> list[int]:

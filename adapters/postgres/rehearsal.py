@@ -151,8 +151,9 @@ class Rehearsal(Snapshot):
         return (ACCOUNT,)
 
 
-async def prepare(pool: Pool, said: Mapping[str, Sequence[object]]) -> None:
+async def prepare(pool: Pool, said: Mapping[str, Sequence[object]]) -> int:
     """Each connection that is free says it for nobody, who has no rows, and knows it from then on.
+    How many those are.
 
     Raises: Unavailable, asyncpg.PostgresError.
     """
@@ -170,4 +171,6 @@ async def prepare(pool: Pool, said: Mapping[str, Sequence[object]]) -> None:
             await connection.execute("ROLLBACK")
 
     # They are all taken before one is given back: each is another.
-    await asyncio.gather(*(answer(pool, say) for _ in range(pool.get_idle_size())))
+    free: int = pool.get_idle_size()
+    await asyncio.gather(*(answer(pool, say) for _ in range(free)))
+    return free

@@ -5,6 +5,7 @@ from statistics import median
 
 import msgspec
 
+from gateway.bench.first import Firsts
 from gateway.bench.load import Measured
 from gateway.bench.overload import Overload
 from gateway.bench.sync import Synced
@@ -13,6 +14,7 @@ from gateway.bench.workloads import OURS, RAW, SERVERS, STOCK
 RATIO_MIN = 1.3
 PEAK_MB_MAX = 150
 FIRST_SYNC_S_MAX, SECOND_SYNC_S_MAX = 3.0, 1.0
+FIRST_MAX = 1.2  # of the hundredth
 KEPT_MIN, REFUSED_MS_MAX, RECOVERED_S_MAX = 0.8, 50, 5
 MS = 1000
 
@@ -95,6 +97,7 @@ class Report(msgspec.Struct, kw_only=True):
     peak_mb: float | None
     sync: SyncFigures | None
     overload: Overload | None
+    firsts: Firsts | None
     verdicts: list[Verdict]
     measured: list[Round]
 
@@ -150,6 +153,7 @@ def verdicts(
     peak_mb: float | None,
     sync: SyncFigures | None,
     overload: Overload | None,
+    firsts: Firsts | None = None,
 ) -> list[Verdict]:
     """Of what was measured; what was not, is not judged."""
     said = [
@@ -174,6 +178,16 @@ def verdicts(
         )
     if overload is not None:
         said += _of_overload(overload)
+    if firsts is not None:
+        ratio = firsts.ratio(of_process=False)
+        said.append(
+            Verdict(
+                figure="first request of a published document, to its hundredth",
+                asked=f"<= {FIRST_MAX}",
+                found=f"{ratio:.2f}",
+                met=ratio <= FIRST_MAX,
+            )
+        )
     return said
 
 

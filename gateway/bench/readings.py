@@ -22,6 +22,14 @@ def cpu_s(pids: Iterable[int]) -> float:
     return total
 
 
+def main_thread_s(pid: int) -> float:
+    """How long it has run so far, to the nanosecond; 0 unknown."""
+    try:
+        return int(Path(f"/proc/{pid}/schedstat").read_text().split()[0]) / 1e9
+    except OSError:  # it has ended, or there is no /proc
+        return 0.0
+
+
 def busy_s() -> float:
     """How long all processors together have been busy so far; 0 unknown."""
     try:

@@ -1,12 +1,14 @@
 """The report as a person reads it."""
 
 from collections.abc import Callable, Mapping
+from statistics import median
 
 from rich import box
 from rich.console import Console
 from rich.table import Table
 
 from gateway.bench.figures import Line, Report
+from gateway.bench.first import Firsts
 from gateway.bench.overload import Flooded, Overload
 from gateway.bench.workloads import OURS, RAW, STOCK
 
@@ -68,6 +70,8 @@ def show(report: Report, console: Console) -> None:
         others = report.overload.median(lambda each: each.others) / machine.processors
         if others > OTHERS_MAX:
             console.print(f"Other programs took {others:.0%} of the processors", style="yellow")
+    if report.firsts is not None:
+        console.print(_firsts(report.firsts))
     console.print(f"\n{NOTES}\n", style="dim")
     for verdict in report.verdicts:
         met = "met   " if verdict.met else "MISSED"
@@ -124,6 +128,29 @@ def _overload(found: Overload) -> Table:
         table.add_column(name, justify="right")
     for each in found.rounds:
         table.add_row(*[f"{of(each):,.0f}" for of in columns.values()])
+    return table
+
+
+def _firsts(found: Firsts) -> Table:
+    table = Table(
+        title="\nfirst requests of published documents, in processes that just began",
+        title_justify="left",
+        title_style="bold",
+        box=box.SIMPLE,
+    )
+    table.add_column("", no_wrap=True, min_width=16)
+    for name in ("times", "to the 100th", "ms", "100th ms", "CPU to the 100th"):
+        table.add_column(name, justify="right")
+    for of_process, name in ((False, "of a document"), (True, "of the process")):
+        of = [each for each in found.found if each.is_first_of_process is of_process]
+        table.add_row(
+            name,
+            f"{len(of)}",
+            f"{found.ratio(of_process=of_process):.2f}",
+            f"{median(each.first_ms for each in of):.1f}",
+            f"{median(each.hundredth_ms for each in of):.1f}",
+            f"{found.cpu_ratio(of_process=of_process):.2f}",
+        )
     return table
 
 

@@ -18,6 +18,7 @@ from gateway.bench.arrivals import Arrivals
 from gateway.bench.children import MODULE, told
 from gateway.bench.database import Database, database
 from gateway.bench.figures import Answered, Machine, Report, Round, lines, verdicts
+from gateway.bench.first import First, Firsts, first
 from gateway.bench.folder import temporary
 from gateway.bench.load import STALLED_S_MAX, Measured, Spec
 from gateway.bench.overload import Flooded, Overload, flooded
@@ -30,7 +31,8 @@ from gateway.bench.workloads import OURS, RAW, SERVERS, Workload, workloads
 from gateway.processes import HOST
 from gateway.settings import Settings
 
-SYNC, OVERLOAD = "sync", "overload"
+SYNC, OVERLOAD, FIRST = "sync", "overload", "first"
+PROCESSES_MAX = 5  # of a kind, whose first requests are measured
 FLOODS_MAX, FLOOD_CONNECTIONS = 3, 16
 WARM_S = 1.0
 WARM_S_MAX = 300.0  # to ask for everybody's once
@@ -39,7 +41,7 @@ Say = Callable[[str], None]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Options:
-    """`only` names workloads, `sync` and `overload`; `keep` is where the database stays."""
+    """`only` names workloads and the words below; `keep` is where the database stays."""
 
     people: int
     rounds: int
@@ -89,6 +91,10 @@ def bench(options: Options, say: Say) -> Report:
         if OVERLOAD in options.only:
             say("Flooding …")
             overload = _overload(options, found, folder, use, say)
+        began = None
+        if FIRST in options.only:
+            say("Starting for first requests …")
+            began = _firsts(options, found, folder, use)
         made = lines(measured, answered)
         return Report(
             machine=_machine(found, pinned=bool(use.server)),
@@ -101,7 +107,8 @@ def bench(options: Options, say: Say) -> Report:
             peak_mb=peak,
             sync=sync,
             overload=overload,
-            verdicts=verdicts(made, peak, sync, overload),
+            firsts=began,
+            verdicts=verdicts(made, peak, sync, overload, began),
             measured=measured,
         )
 
@@ -172,6 +179,15 @@ def _overload(options: Options, found: Database, folder: Path, use: Cores, say: 
             say(f"  {made.arriving:8,.0f} req/s arrive, {made.goodput:8,.0f} are answered")
             rounds.append(made)
         return Overload(rounds=rounds)
+
+
+def _firsts(options: Options, found: Database, folder: Path, use: Cores) -> Firsts:
+    made: list[First] = []
+    for number in range(min(options.rounds, PROCESSES_MAX)):
+        for of_process in (False, True):
+            with servers(found, folder / "none", folder, use.server, names=[OURS]) as running:
+                made.append(first(running[OURS], number, of_process=of_process))
+    return Firsts(found=made)
 
 
 def _turned(names: Sequence[str], by: int) -> Sequence[str]:

@@ -12,6 +12,7 @@ EVERYBODYS = frozenset(
     }
 )
 HIDDEN = "'…'"
+MESSAGE_MAX, NAME_MAX = 1_000, 100  # characters: what is longer is no name of ours
 _SUGGESTED = re.compile(r"\s*Did you mean .*", re.DOTALL)
 _GIVEN = re.compile(r"[.,;]? [Ff]ound: .*|(?<= value)(?<! invalid value): .*", re.DOTALL)
 _QUOTED = re.compile(r"'([^']*)'")
@@ -23,7 +24,7 @@ def unnamed(error: GraphQLError, text: str) -> GraphQLError:
 
     Without suggestions it still names types, and arguments and fields that are required.
     """
-    said = _SUGGESTED.sub("", error.message)
+    said = _SUGGESTED.sub("", error.message[:MESSAGE_MAX])
     given = _GIVEN.search(said)
     head, tail = (said[: given.start()], said[given.start() :]) if given else (said, "")
     if head.count("'") % 2:  # a quote of the client's own: nobody can say what is quoted
@@ -34,4 +35,8 @@ def unnamed(error: GraphQLError, text: str) -> GraphQLError:
 
 def _has(text: str, quoted: str) -> bool:
     names = set(_NAME.findall(quoted)) - EVERYBODYS
-    return all(re.search(rf"(?<!\w){name}(?!\w)", text, re.ASCII) for name in names)
+    return all(len(name) <= NAME_MAX and _is_word(name, text) for name in names)
+
+
+def _is_word(name: str, text: str) -> bool:
+    return name in text and bool(re.search(rf"(?<!\w){name}(?!\w)", text, re.ASCII))

@@ -86,8 +86,8 @@ def documents_publish(
 def documents_list(name: str | None, data_dir: Path, *, as_json: bool) -> None:
     """What is published, by client and version: id, name, and when it was last used.
 
-    Uses are told every half minute. Those of clients that did not publish what they use, or do not
-    say who they are, are "unknown".
+    A first use is told within seconds, the others every half minute. Those of clients that did not
+    publish what they use, or do not say who they are, are "unknown".
     """
     from gateway import shell  # noqa: PLC0415 - imports are slow
     from gateway.documents import command  # noqa: PLC0415 - same

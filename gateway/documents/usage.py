@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from time import monotonic
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from gateway.documents.store import Documents
 
 FLUSH_S = 30.0
+FIRST_FLUSH_S = 1.0
 LAST_FLUSH_S_MAX = 3.0
 NAMED_MAX = 4_096  # texts that are remembered as named already
 NAMED_A_MINUTE_MAX = 60
@@ -35,13 +37,24 @@ class _Uses:
 
 
 class Usage:
-    """Counts in memory, and says them to the database every FLUSH_S. There is an entry for each
-    document of each published version, and one for each that anybody else used: a client that
-    makes up names makes no entries."""
+    """Counts in memory, and says them to the database every FLUSH_S; what this process has not said
+    before, after FIRST_FLUSH_S, so that what has just come into use is not retired. There is an
+    entry for each document of each published version, and one for each that anybody else used: a
+    client that makes up names makes no entries."""
 
-    def __init__(self, documents: "Documents", pool: Pool, now: Callable[[], datetime]) -> None:
+    def __init__(
+        self,
+        documents: "Documents",
+        pool: Pool,
+        now: Callable[[], datetime],
+        *,
+        first_flush_s: float = FIRST_FLUSH_S,
+    ) -> None:
         self._documents, self._pool, self._now = documents, pool, now
+        self._first_flush_s = first_flush_s
         self._uses: dict[tuple[str, str, str], _Uses] = {}
+        self._said: set[tuple[str, str, str]] = set()
+        self._has_new = asyncio.Event()
 
     def note(self, document: Document, client: Client) -> None:
         """Called for each request: nothing waits here."""
@@ -51,13 +64,20 @@ class Usage:
         found = self._uses.get(key)
         if found is None:
             self._uses[key] = _Uses(1, self._now())
+            if key not in self._said:
+                self._has_new.set()
         else:
             found.count, found.last = found.count + 1, self._now()
 
     async def run(self) -> None:
         """For ever, as a task of whoever opened this."""
         while True:
-            await asyncio.sleep(FLUSH_S)
+            with suppress(TimeoutError):
+                # `wait_for` of Python 3.11 forgets a cancellation that comes with the event.
+                async with asyncio.timeout(FLUSH_S):
+                    await self._has_new.wait()
+                    await asyncio.sleep(self._first_flush_s)
+            self._has_new.clear()
             await self.flush()
 
     async def close(self) -> None:
@@ -87,6 +107,8 @@ class Usage:
         except asyncio.CancelledError:
             self._put_back(told)
             raise
+        else:
+            self._said.update(told)
 
     def _put_back(self, told: dict[tuple[str, str, str], _Uses]) -> None:
         for key, uses in told.items():

@@ -77,11 +77,12 @@ class Warming:
             await asyncio.sleep(0)  # this process may be serving already
         said = {sql: given for sql, given in rehearsal.said.items() if sql not in self._prepared}
         try:
-            await prepare(self._wired.pool, said)
+            reached = await prepare(self._wired.pool, said) if said else 0
         except (Unavailable, asyncpg.PostgresError) as error:
             log.warning("documents.not_warmed", reason=type(error).__name__)
             return
-        self._prepared.update(said)
+        if reached:
+            self._prepared.update(said)
         log.info("documents.warmed", count=count, statements=len(said))
 
     def _decide_and_sign(self) -> None:

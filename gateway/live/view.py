@@ -8,7 +8,8 @@ from starlette.requests import HTTPConnection
 
 from gateway.auth import Admitted
 from gateway.execution import OperationContext
-from gateway.live.connections import Connections, End
+from gateway.faults import Fault
+from gateway.live.connections import RETRY_AFTER_S, Connections, End
 from gateway.live.watching import Watch
 from gateway.operations import Operations, Places
 
@@ -34,6 +35,7 @@ class LiveLimits:
 
     sockets: int = 2_000
     sockets_each: int = 40  # of one user, or signed out of one address
+    strangers: int = 200  # WebSockets of one address that have not said who they are
     subscriptions: int = 4_000  # in this process
     operations: int = 50  # on one socket, and as many that were stopped and have not settled
     characters: int = 2 << 20  # of the messages that asked for these
@@ -78,6 +80,16 @@ class Live(Generic[C]):
             return admitted.actor.user_id
         return self.address(connection) or "nobody knows"
 
+    def stranger(self, connection: HTTPConnection) -> Hashable:
+        """By whom a WebSocket is counted until it says who it is."""
+        return "stranger", self.address(connection)
+
+    def check_room(self, connection: HTTPConnection) -> None:
+        """For one stranger more. Raises: Fault 429, 503."""
+        self.connections.check()
+        if self.connections.of(self.stranger(connection)) >= self.limits.strangers:
+            raise too_many()
+
     def has_room_for(self, whose: Hashable) -> bool:
         """Once one more of theirs is among the open ones."""
         return self.connections.of(whose) <= self.limits.sockets_each
@@ -97,3 +109,8 @@ class Live(Generic[C]):
             look_s=self.limits.look_s,
             look_deaf_s=self.limits.look_deaf_s,
         )
+
+
+def too_many() -> Fault:
+    wait = {"retry-after": str(RETRY_AFTER_S)}
+    return Fault(429, "RATE_LIMITED", "too many open connections", wait)

@@ -7,10 +7,8 @@ from typing import Generic, TypeVar
 from starlette.requests import Request
 from starlette.responses import Response
 
-from gateway.faults import Fault
-from gateway.live.connections import RETRY_AFTER_S
 from gateway.live.subscription import subscribed
-from gateway.live.view import Live, LiveContext
+from gateway.live.view import Live, LiveContext, too_many
 from gateway.operations import Operation
 from gateway.sse.stream import EventStream
 
@@ -39,8 +37,7 @@ class EventStreams(Generic[C]):
             held.push_async_callback(stream.close)
             held.enter_context(live.connections.opened(stream))
             if not live.has_room_for(stream.whose):
-                wait = {"retry-after": str(RETRY_AFTER_S)}
-                raise Fault(429, "RATE_LIMITED", "too many open connections", wait)
+                raise too_many()
             context = live.open_context(request, admitted, request.state.trace_id)
             events = await held.enter_async_context(subscribed(live, operation, context))
             stream.begin(context, events, headers(context), held.pop_all())

@@ -1,7 +1,7 @@
 """One socket of graphql-transport-ws, from its opening to its end."""
 
 import asyncio
-from collections.abc import Callable, Hashable, Iterable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from typing import Any
 
@@ -59,7 +59,7 @@ class Socket:
 
     def __init__(self, live: Live[Any], websocket: WebSocket, *, is_foreign: bool) -> None:
         self.live, self.websocket, self._is_foreign = live, websocket, is_foreign
-        self.whose: Hashable = None  # until it was greeted
+        self.whose = live.stranger(websocket)  # until it was greeted
         self.client = ANONYMOUS
         self.reports_cost = False
         self._watch: Watch | None = None

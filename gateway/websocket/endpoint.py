@@ -78,10 +78,10 @@ class GraphQLOverWs(Generic[C]):
         A browser sends the cookie with a WebSocket whatever page opens it, and asks nobody first:
         only Origin tells (cross-site WebSocket hijacking).
 
-        Raises: Fault 403, 414, 431, 503.
+        Raises: Fault 403, 414, 429, 431, 503.
         """
         fits(websocket.scope)
-        self.live.connections.check()
+        self.live.check_room(websocket)
         if self._csrf.permits(websocket.headers, simple=False):
             return False
         if self._rides(websocket):

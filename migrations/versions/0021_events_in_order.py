@@ -8,9 +8,10 @@ unit of work waits for, but for the keys of its jobs, which nobody takes before 
 
 A cursor names the event by `id`, which says nothing of how many there are; those from before have
 none, which nobody was ever sent. A gateway of the release before adds events without one, so that
-the database makes it; they come in order too. The indexes are built while the table is locked, of
-which somebody who records an event waits a little.
+the database makes it; they come in order too. The indexes are built beside whoever records events.
 """
+
+from alembic import op
 
 from migrations.doors import give
 from migrations.statements import run
@@ -33,10 +34,13 @@ CREATE TRIGGER in_order BEFORE INSERT ON events
 """
 
 CURSORS = """
-ALTER TABLE events ADD COLUMN id uuid;
+ALTER TABLE events ADD COLUMN IF NOT EXISTS id uuid;
 ALTER TABLE events ALTER COLUMN id SET DEFAULT gen_random_uuid();
-CREATE UNIQUE INDEX ux_events_id ON events (user_id, id);
 """
+INDEXES = {
+    "ux_events_id": "CREATE UNIQUE INDEX CONCURRENTLY ux_events_id ON events (user_id, id)",
+    "ix_events_at": "CREATE INDEX CONCURRENTLY ix_events_at ON events (at)",
+}
 
 # How far the events of each have come; none of those who have none.
 LATEST = """
@@ -53,7 +57,6 @@ $$;
 # By the database's own time, so that nobody forgets what is not over. Those that were never relayed
 # go too: that was a hint, and who may still ask for them asks the table.
 FORGETTING = """
-CREATE INDEX ix_events_at ON events (at);
 CREATE FUNCTION forget_events(most integer) RETURNS integer
     LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
     WITH gone AS (
@@ -72,6 +75,11 @@ CREATE POLICY doors_forget ON events FOR DELETE TO dashtam_doors USING (true);
 
 
 def upgrade() -> None:
-    for script in (ORDER, CURSORS, LATEST, FORGETTING):
+    with op.get_context().autocommit_block():
+        run(CURSORS)
+        for name, index in INDEXES.items():  # one that an earlier try left behind is not valid
+            run(f"DROP INDEX CONCURRENTLY IF EXISTS {name}")
+            run(index)
+    for script in (ORDER, LATEST, FORGETTING):
         run(script)
     give("latest_events", "forget_events")

@@ -79,7 +79,7 @@ def test_the_same_sync_again_is_seen_to_write_nothing(done: Done) -> None:
 def test_it_ends_with_failure_exactly_where_a_figure_is_missed(done: Done) -> None:
     met = [verdict["met"] for verdict in done.report["verdicts"]]
 
-    assert len(met) == 3 + 1 + 3 + 3
+    assert len(met) == 3 + 1 + 3 + 3 + 1
     assert done.code == (0 if all(met) else 1)
     assert done.said.count("MISSED") == met.count(False)
 

@@ -133,7 +133,7 @@ async def test_a_session_is_shown_while_it_goes_on_and_its_end_closes_the_stream
 
 
 @pytest.mark.parametrize(
-    "after", ["", "x", encoded("x"), encoded("a", "b"), "\x00", encoded("0" * 32)]
+    "after", ["", "x", encoded("x"), encoded("events", "b"), "\x00", encoded("runs", "0" * 32)]
 )
 async def test_what_is_no_cursor_is_refused(stack: Stack, alice: Client, after: str) -> None:
     assert await refusal(stack, alice, after) == "BAD_USER_INPUT"

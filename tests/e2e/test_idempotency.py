@@ -12,8 +12,10 @@ import asyncpg
 import httpx2
 import pytest
 
+from domain.commands.attempts import user_of
 from domain.identity import Role
-from gateway.asgi import create_app
+from gateway.asgi import _sessions, create_app, graphql_view
+from gateway.idempotency import ANSWERS
 from gateway.settings import Settings
 from tests.e2e.linking import checking
 from tests.e2e.stack import (
@@ -26,6 +28,7 @@ from tests.e2e.stack import (
     until_ready,
 )
 from tests.engine.cut import cut
+from tests.gateway.http.served import served
 
 CREATE = "mutation Create($input: CreateManualAccountInput!) { createManualAccount(input: $input) { account { id name asOf } errors { code message } } }"
 TWICE = "mutation Twice($input: CreateManualAccountInput!) { a: createManualAccount(input: $input) { account { id } } b: createManualAccount(input: $input) { account { id } } }"
@@ -264,6 +267,35 @@ async def test_answers_are_sealed_and_forgotten_after_a_day(
     await age(spy, alice, created_at="'2020-01-01'")
     assert await doors.clear_claims(now.replace(year=2021), 1_000) == 1
     assert await doors.clear_claims(now.replace(year=2021), 1_000) == 0
+
+
+async def test_of_one_person_so_much_is_kept_and_no_more(
+    alice: Client, stack: Stack, spy: asyncpg.Connection
+) -> None:
+    alices = await spy.fetchval("SELECT user_id FROM users WHERE email = $1", alice.email)
+    room = stack.wired.app.limits.take(user_of(alices), ANSWERS, ANSWERS.burst)
+    assert (await room).allowed
+    async with (
+        _sessions(stack.wired) as authenticator,
+        served(graphql_view(stack.wired, authenticator)) as url,
+        httpx2.AsyncClient(base_url=url, timeout=40) as http,
+    ):
+        here, key = Client(http, alice.token), a_key()
+        assert not replayed(await post(here, key))
+        status, code, message = refusal(await post(here, key))
+        assert (status, code) == (409, "CONFLICT")
+        assert "not kept" in message
+    assert len(await accounts(alice)) == 1
+
+
+async def test_nobody_can_look_for_a_request_among_those_that_are_known(
+    alice: Client, spy: asyncpg.Connection
+) -> None:
+    for _ in range(2):
+        assert not replayed(await post(alice, a_key()))
+    known = """SELECT count(DISTINCT fingerprint) FROM idempotency_keys
+        WHERE user_id = (SELECT user_id FROM users WHERE email = $1)"""
+    assert await spy.fetchval(known, alice.email) == 2
 
 
 # ── whoever dies, or hangs up ───────────────────────────────────────────────

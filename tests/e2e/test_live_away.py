@@ -140,6 +140,7 @@ async def test_two_gateways_and_a_worker_tell_each_other_over_redis(
                 )
                 channels = {row["query"].split("dashtam_")[1].strip('"') for row in heard}
                 rare = {"session_ended", "user_changed", "tokens_rotated", "policy_changed"}
+                rare.add("documents_changed")
                 rare.add("events")  # that a worker has some to relay, said as they commit
                 assert channels
                 assert channels <= rare

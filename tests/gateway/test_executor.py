@@ -6,7 +6,7 @@ import json
 import os
 import weakref
 from collections.abc import Awaitable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from decimal import Decimal
 from enum import Enum
@@ -15,6 +15,7 @@ from typing import Any, cast
 
 import pytest
 from graphql import (
+    DocumentNode,
     ExecutionResult,
     GraphQLEnumType,
     GraphQLField,
@@ -278,6 +279,16 @@ def test_the_readers_of_a_document_serve_all_of_its_operations_in_any_order(
         assert runner.run(answers(PlainExecutor)) == runner.run(answers(Executor))
 
 
+async def asked_of(
+    kind: type[Executor[Any]], node: DocumentNode, source: Any, readers: Readers
+) -> str:
+    executor = kind.build(SCHEMA, node, root_value=source)
+    assert isinstance(executor, Executor)
+    if isinstance(executor, PlainExecutor):
+        executor.readers = readers
+    return await _answer(executor)
+
+
 class Asking:
     trace_id = "0" * 32
 
@@ -306,6 +317,28 @@ async def test_what_is_given_up_leaves_nothing_for_the_collector() -> None:
         assert left() is None
     finally:
         gc.enable()
+
+
+async def test_all_that_a_document_needs_can_be_made_before_it_ever_runs() -> None:
+    text = """{ things {
+        id later { day money { amount } } things { id name } node { id ... on Thing { count } }
+        now { nodes { id ... on Other { name } ... on Thing { child { kind } } } __typename }
+    } }"""
+    child = Thing(things=[Thing(), Thing()])
+    source = Thing(
+        money=Money(Decimal(1), "USD"), child=replace(child, child=child), things=[child]
+    )
+    node, readers = parse(text), Readers()
+    executor = PlainExecutor.build(SCHEMA, node)
+    assert isinstance(executor, PlainExecutor)
+    executor.readers = readers
+    executor.prepare()
+    made = dict(readers)
+
+    assert await asked_of(PlainExecutor, node, source, readers) == await asked_of(
+        Executor, node, source, {}
+    )
+    assert readers == made
 
 
 async def test_readers_serve_the_next_operation_of_their_document() -> None:

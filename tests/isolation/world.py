@@ -105,7 +105,7 @@ class World:
         """As if each had listened from the beginning."""
         for person in self.people:
             for row in await self.gateway.spy.fetch(EVENTS, person.user_id):
-                person.given_cursor("events", encoded(str(row["id"])))
+                person.given_cursor("events", encoded("events", str(row["id"])))
 
     async def _say(self, at: str, me: Person, file: bytes | None = None, **said: Any) -> Any:
         """Something that has to work."""

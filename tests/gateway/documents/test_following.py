@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -21,7 +21,7 @@ from gateway.clients import Client
 from gateway.documents.following import Following
 from gateway.documents.limits import most_generous
 from gateway.documents.names import digest
-from gateway.documents.publishing import publish, retire
+from gateway.documents.publishing import NotPublished, publish, retire
 from gateway.documents.reading import Document
 from gateway.documents.store import Documents
 from gateway.documents.usage import NAMED_A_MINUTE_MAX, Unpublished, Usage
@@ -82,6 +82,28 @@ async def test_what_is_published_is_read_before_anybody_asks(
     assert (found.sha256, found.is_published) == (document.sha256, True)
     assert found is await store.chosen(parameters({"doc_id": document.sha256}))
     assert store.published.clients[client] == {document.sha256: "before.anybody"}
+
+
+async def test_what_is_new_is_warmed_before_it_is_served_and_what_is_known_is_not_again(
+    published_in: Database, pool: asyncpg.Pool
+) -> None:
+    client, first, second = a_client(), a_document("One"), a_document("Two")
+    store = a_store()
+    warmed: list[str] = []
+
+    async def warm(documents: Iterable[Document]) -> None:
+        new = [each.sha256 for each in documents]
+        assert not any(store.published.find(sha256) for sha256 in new)
+        warmed.extend(new)
+
+    gateway = Following(store, pool, never, USUAL, warm)
+    await publish(published_in.owner_url, client, [first], {})
+    await gateway.look()
+    await publish(published_in.owner_url, client, [first, second], {})
+    await gateway.look()
+
+    ours = [sha256 for sha256 in warmed if sha256 in (first.sha256, second.sha256)]
+    assert ours == [first.sha256, second.sha256]
 
 
 async def test_running_gateways_know_it_within_a_second_and_read_only_what_is_new(
@@ -210,6 +232,25 @@ async def test_uses_are_told_in_one_go_and_what_could_not_be_told_is_told_later(
         ("unknown", 1_000),
     }
     assert usage._uses == {}
+
+
+async def test_what_has_just_come_into_use_is_not_retired(
+    published_in: Database, pool: asyncpg.Pool
+) -> None:
+    client, document = a_client(), a_document()
+    await publish(published_in.owner_url, client, [document], {})
+    store = a_store()
+    await following(store, pool).look()
+    usage = Usage(store, pool, lambda: datetime.now(UTC), first_flush_s=0)
+    store.used = usage.note
+
+    async with running(usage.run):
+        await store.chosen(parameters({"documentId": document.id}), client)
+        await until(lambda: usage._said == {(client.name, client.version, document.id)})
+        with pytest.raises(NotPublished, match="was used by"):
+            await retire(published_in.owner_url, client, [], now=datetime.now(UTC))
+        await store.chosen(parameters({"documentId": document.id}), client)
+        assert not usage._has_new.is_set()  # that waits for its turn, as it should
 
 
 async def test_what_is_lost_at_the_end_is_in_the_log(pool: asyncpg.Pool) -> None:

@@ -198,6 +198,16 @@ async def test_the_gateways_own_names_are_not_given_away(published_in: Database)
         await retire(published_in.owner_url, builtin.client(), [], now=NOW)
 
 
+async def test_what_an_older_release_had_built_in_is_retired_as_others_are(
+    published_in: Database, owner: asyncpg.Connection
+) -> None:
+    older = Client(builtin.NAME, "0.0.1")
+    await documents.publish(owner, older.name, older.version, [a_document()], {})
+
+    assert await retire(published_in.owner_url, older, [], now=NOW) == 1
+    assert await builtin.is_published(published_in.app_url)
+
+
 async def test_who_may_not_publish_is_told_what_to_set(published_in: Database) -> None:
     said = await reasons(published_in.app_url, a_client(), [a_document()])
     assert "set DASHTAM_MIGRATIONS_URL to the owner's URL" in said

@@ -42,6 +42,9 @@ def test_a_refusal_is_remembered_and_told_again() -> None:
     store = documents()
     for text, code in (
         ("{", "GRAPHQL_PARSE_FAILED"),
+        ("{}", "GRAPHQL_PARSE_FAILED"),
+        ("{me{}}", "GRAPHQL_PARSE_FAILED"),
+        ("{me{...on User{}}}", "GRAPHQL_PARSE_FAILED"),
         ("{nobody}", "GRAPHQL_VALIDATION_FAILED"),
         ("{me{" * 16, "GRAPHQL_PARSE_FAILED"),
         ("{me{me{me{me{me{me{me{me{me{me{me{me{me{me{me{id}}}}}}}}}}}}}}}}", "TOO_COMPLEX"),

@@ -104,6 +104,8 @@ async def test_a_path_names_a_document_and_its_operation(
         ("/graphql/a/", 404, "NOT_FOUND"),
         ("/graphql//b", 404, "NOT_FOUND"),
         ("/graphql/a/b/c", 404, "NOT_FOUND"),
+        ("/%67raphql/a", 400, "PERSISTED_QUERY_NOT_FOUND"),
+        ("/graphql%2Fa?query={hello}", 404, "NOT_FOUND"),
         ("/graphql/a?documentId=a", 400, "BAD_REQUEST"),
         ("/graphql/a?doc_id=a", 400, "BAD_REQUEST"),
         ("/graphql/a?query={hello}", 400, "BAD_REQUEST"),

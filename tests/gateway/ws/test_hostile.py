@@ -317,6 +317,7 @@ async def test_a_slow_reader_is_given_time_for_each_message() -> None:
 class SlowSocket:
     def __init__(self, each_s: float) -> None:
         self.each_s, self.said = each_s, 0
+        self.headers, self.client = dict[str, str](), "192.0.2.1"
 
     async def send_text(self, text: str) -> None:
         await asyncio.sleep(self.each_s)
@@ -398,6 +399,22 @@ async def test_there_are_so_many_sockets_and_no_more() -> None:
         await server.until_idle()
         async with server.greeted() as talk:
             assert (await talk.ask("{ hello }"))[1]["type"] == "complete"
+
+
+async def test_strangers_of_one_address_leave_room_for_others() -> None:
+    here = {"additional_headers": {"x-from": "192.0.2.1"}}
+    async with served(strangers=2) as server:
+        async with server.connected(**here) as one, server.connected(**here):
+            with pytest.raises(websockets.InvalidStatus, match="429"):
+                async with server.connected(**here):
+                    pass
+            async with server.greeted():
+                pass
+            await Talk(one).say("connection_init")
+            assert await Talk(one).next() == {"type": "connection_ack"}
+            async with server.connected(**here):
+                pass
+        await server.until_idle()
 
 
 async def test_one_user_has_so_many_sockets_and_others_theirs() -> None:
