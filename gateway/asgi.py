@@ -20,30 +20,30 @@ from domain.identity import Actor, Permission, SessionId, UserId
 from domain.queries.budget import Budget
 from domain.told import Told
 from gateway import demo, mailed_pages, sql_report, telemetry
-from gateway.answers import REPORT
 from gateway.auth import DEVICE, Admitted, Authenticator
 from gateway.clients import CLIENT_HEADERS
 from gateway.cost.pricing import OwnCounts, Pricing
-from gateway.csrf import PREFLIGHT, CsrfRules
 from gateway.documents.following import followed
 from gateway.documents.listing import Listing
 from gateway.documents.ours import documents_of
 from gateway.documents.store import Documents
 from gateway.documents.warming import Warming
 from gateway.graphiql import GraphiQL
-from gateway.graphql_http import GraphQLOverHttp
 from gateway.health import health_of
+from gateway.http.answers import REPORT
+from gateway.http.csrf import PREFLIGHT, CsrfRules
+from gateway.http.endpoint import GraphQLOverHttp
+from gateway.http.profiles import PROFILES
+from gateway.http.etags import version_by
 from gateway.idempotency import KEY, REPLAYED, Repeats
 from gateway.live.view import Live, LiveLimits
 from gateway.mail import say_where
 from gateway.oauth import Callback
 from gateway.operations import Operations
 from gateway.points import Points
-from gateway.profiles import PROFILES
 from gateway.settings import Settings
 from gateway.sse.endpoint import EventStreams
 from gateway.tracing import Traced
-from gateway.versions import version_by
 from gateway.webhooks import Webhooks
 from gateway.websocket.endpoint import GraphQLOverWs, SocketsApart
 from gateway.wiring import Wired, wire

@@ -18,9 +18,9 @@ from gateway.documents.store import Documents
 from gateway.execution import Engine, OperationContext
 from gateway.faults import overloaded
 from gateway.guard import Refused
+from gateway.http.responses import error, request_error
 from gateway.parameters import Parameters
 from gateway.points import Meter, Unmetered
-from gateway.responses import error, request_error
 
 OPERATIONS_MAX = 256
 RETRY_AFTER_S = 1

@@ -19,9 +19,9 @@ from adapters.postgres.pool import AWAY
 from domain.errors import Unavailable
 from gateway import telemetry
 from gateway.draining import DRAIN_S, SETTLE_S, Drain, turn_away
+from gateway.http.shedding import SheddingTransport
 from gateway.logs import configure
 from gateway.settings import Settings, SettingsError
-from gateway.shedding import SheddingTransport
 from gateway.websocket.transport import WebSocketTransport
 
 log = structlog.get_logger("dashtam.process")

@@ -21,7 +21,7 @@ from gateway.documents.reading import Document
 from gateway.documents.store import Documents
 from gateway.documents.usage import operation_of
 from gateway.faults import Fault, overloaded
-from gateway.responses import fault_error
+from gateway.http.responses import fault_error
 
 LISTED_MAX = 5_000
 

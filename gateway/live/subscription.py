@@ -11,9 +11,9 @@ from domain.errors import Unavailable
 from gateway.execution import attended, nobody_cancels
 from gateway.faults import Fault
 from gateway.guard import Refused
+from gateway.http.responses import error, fault_error, request_error
 from gateway.live.view import Live, LiveContext
 from gateway.operations import Operation, bug
-from gateway.responses import error, fault_error, request_error
 
 T = TypeVar("T")
 Errors: TypeAlias = list[dict[str, Any]]

@@ -6,7 +6,7 @@ from typing import Any
 
 from starlette.types import Scope
 
-from gateway.http_protocol import HttpProtocol
+from gateway.http.protocol import HttpProtocol
 
 TRANSPORT = "dashtam.transport"
 UNHEARD_MS = 60_000  # of what was sent, before a peer that confirms nothing is dead

@@ -20,7 +20,7 @@ from domain.storage.reads import Reads
 from domain.sync import Login
 from domain.told import Told
 from gateway.asgi import _sessions, graphql_view, live_of, sockets_view
-from gateway.graphql_http import DEADLINE_S
+from gateway.http.endpoint import DEADLINE_S
 from gateway.settings import HttpProfile, Settings
 from gateway.sse.endpoint import EventStreams
 from gateway.tracing import Traced

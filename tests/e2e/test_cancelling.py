@@ -11,7 +11,7 @@ import httpx2
 import pytest
 
 from gateway.asgi import _sessions, graphql_view
-from gateway.graphql_http import GraphQLOverHttp
+from gateway.http.endpoint import GraphQLOverHttp
 from schema.context import Context
 from tests.e2e.linking import SYNC, connect, import_file
 from tests.e2e.linking import checking as a_statement

@@ -32,10 +32,10 @@ from gateway.chores import CHORES
 from gateway.documents.store import Documents
 from gateway.faults import Fault
 from gateway.feed import feed_of
-from gateway.graphql_http import GraphQLOverHttp
+from gateway.http.endpoint import GraphQLOverHttp
+from gateway.http.responses import fault_error
 from gateway.live.view import Live
 from gateway.parameters import Parameters
-from gateway.responses import fault_error
 from gateway.settings import Settings
 from gateway.wiring import Wired, wire
 from schema.context import Context

@@ -15,13 +15,13 @@ from starlette.routing import Route
 from strawberry.file_uploads import Upload as UploadScalar
 
 from domain.errors import Unavailable
-from gateway import multipart
-from gateway.csrf import CsrfRules
 from gateway.documents.store import Documents
 from gateway.faults import Fault
-from gateway.graphql_http import GraphQLOverHttp, Operation
 from gateway.guard import Limits
-from gateway.http_protocol import HttpProtocol
+from gateway.http import multipart
+from gateway.http.csrf import CsrfRules
+from gateway.http.endpoint import GraphQLOverHttp, Operation
+from gateway.http.protocol import HttpProtocol
 
 ALLOWED_ORIGIN = "https://app.example"
 SECRET = "db password=hunter2"

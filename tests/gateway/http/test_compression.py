@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from starlette.responses import Response
 
-from gateway.compression import CODINGS, LEAST, LONG, accepted, compress
+from gateway.http.compression import CODINGS, LEAST, LONG, accepted, compress
 from tests.gateway.http.served import Journal, a_view, served
 
 if sys.version_info >= (3, 14):

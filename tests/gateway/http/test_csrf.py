@@ -4,7 +4,7 @@ import httpx2
 import pytest
 from starlette.datastructures import Headers
 
-from gateway.csrf import CsrfRules
+from gateway.http.csrf import CsrfRules
 from tests.gateway.http.served import ALLOWED_ORIGIN
 from tests.gateway.http.test_requests import refused
 from tests.gateway.http.test_uploads import MULTIPART, WHOLE

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from gateway.http_protocol import HttpProtocol
+from gateway.http.protocol import HttpProtocol
 from tests.gateway.http.served import Journal, a_view, served
 
 HEAD = b"POST /graphql HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n"

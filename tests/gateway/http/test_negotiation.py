@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.negotiation import EVENTS, LEGACY, RESPONSE, negotiate
+from gateway.http.negotiation import EVENTS, LEGACY, RESPONSE, negotiate
 
 
 @pytest.mark.parametrize(

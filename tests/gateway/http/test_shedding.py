@@ -12,7 +12,7 @@ from starlette.applications import Starlette
 from starlette.responses import PlainTextResponse
 from starlette.routing import Route
 
-from gateway.shedding import SheddingTransport
+from gateway.http.shedding import SheddingTransport
 from tests.gateway.http.served import Journal, _Server, a_view, until
 from tests.gateway.http.test_execution import connected, head
 from tests.gateway.http.test_execution import one_answer as answer_of

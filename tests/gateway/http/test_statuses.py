@@ -7,7 +7,7 @@ import httpx2
 import pytest
 
 from gateway.guard import Limits
-from gateway.profiles import AUDITED, PROFILES
+from gateway.http.profiles import AUDITED, PROFILES
 from gateway.settings import HttpProfile
 from tests.gateway.http.served import Journal, a_view, served
 from tests.gateway.http.test_requests import JSON, NEW, OLD

@@ -14,8 +14,8 @@ import uvicorn
 from starlette.requests import Request
 from starlette.routing import Route
 
-from gateway.csrf import CsrfRules
-from gateway.graphql_http import GraphQLOverHttp
+from gateway.http.csrf import CsrfRules
+from gateway.http.endpoint import GraphQLOverHttp
 from gateway.live.connections import Connections
 from gateway.live.view import Live
 from gateway.sse.endpoint import EventStreams

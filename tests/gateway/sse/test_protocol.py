@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from gateway.clients import Client
-from gateway.negotiation import EVENTS, LEGACY, RESPONSE, negotiate, streams
+from gateway.http.negotiation import EVENTS, LEGACY, RESPONSE, negotiate, streams
 from tests.gateway.sse.served import ACCEPT, COMPLETE, Said, Served, read
 from tests.gateway.ws.served import NAMINGS, registering
 

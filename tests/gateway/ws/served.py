@@ -25,12 +25,12 @@ from gateway.admission import Admission
 from gateway.auth import Admitted
 from gateway.clients import Client
 from gateway.cost.pricing import Pricing
-from gateway.csrf import CsrfRules
 from gateway.documents.reading import Document
 from gateway.documents.store import Documents
 from gateway.execution import Engine
 from gateway.faults import Fault
 from gateway.guard import Limits
+from gateway.http.csrf import CsrfRules
 from gateway.live.connections import Connections
 from gateway.live.view import Live, LiveLimits
 from gateway.operations import Operations

@@ -9,7 +9,7 @@ import re
 from collections.abc import Sequence
 from hashlib import sha256
 
-from gateway.compression import CODINGS
+from gateway.http.compression import CODINGS
 from gateway.parameters import Parameters
 
 TAG = re.compile(r'(?:W/)?"([\x21\x23-\x7e\x80-\xff]*)"')

@@ -8,16 +8,16 @@ from uuid import uuid4
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from gateway.faults import Fault
-from gateway.negotiation import LEGACY
-from gateway.responses import encode, fault_error
+from gateway.http.negotiation import LEGACY
+from gateway.http.responses import encode, fault_error
 
 HEAD_MAX = 64 << 10  # bytes of what comes after its first piece; the parser holds all of it
 HEAD_S_MAX = 20.0  # from its first byte, or from the connection's beginning
 
 
 class HttpProtocol(HttpToolsProtocol):
-    """A request's head is bounded, in size and in time; `gateway.body` bounds it further once it
-    is there. What is no HTTP, and never reaches the application, is refused as it would."""
+    """A request's head is bounded, in size and in time; `gateway.http.body` bounds it further once
+    it is there. What is no HTTP, and never reaches the application, is refused as it would."""
 
     head_s_max = HEAD_S_MAX
     _in_head = _is_over = False

@@ -8,9 +8,10 @@ from urllib.parse import unquote_to_bytes
 from starlette.datastructures import Headers
 from starlette.types import Scope
 
-from gateway import multipart, parameters, strict_json
-from gateway.body import Body
+from gateway import parameters, strict_json
 from gateway.faults import Fault, Malformed, bad_text
+from gateway.http import multipart
+from gateway.http.body import Body
 from gateway.parameters import Parameters
 
 JSON = "application/json"

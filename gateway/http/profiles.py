@@ -23,7 +23,7 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from gateway.faults import Fault, Malformed
-from gateway.negotiation import EVENTS, LEGACY, RESPONSE
+from gateway.http.negotiation import EVENTS, LEGACY, RESPONSE
 from gateway.settings import HttpProfile
 
 UNREADABLE = frozenset({"GRAPHQL_PARSE_FAILED", "BAD_USER_INPUT"})

@@ -11,8 +11,8 @@ from gateway import telemetry
 from gateway.admission import Admission, whose_of
 from gateway.faults import Fault
 from gateway.health import Health
-from gateway.negotiation import LEGACY, RESPONSE, negotiate
-from gateway.responses import encode, fault_error
+from gateway.http.negotiation import LEGACY, RESPONSE, negotiate
+from gateway.http.responses import encode, fault_error
 from gateway.sse.transport import HttpTransport
 from gateway.tracing import trace_id_of
 

@@ -17,17 +17,21 @@ from starlette.types import Receive, Scope, Send
 
 from domain.errors import Unavailable
 from gateway.admission import Admission, whose_of
-from gateway.answers import Answers, Asked
-from gateway.body import Body, fits
 from gateway.clients import client_of
 from gateway.cost.pricing import Pricing
-from gateway.csrf import CsrfRules
 from gateway.documents.store import Documents
 from gateway.execution import CLEANUP_S_MAX, Engine, OperationContext, attended
 from gateway.faults import Fault, overloaded
 from gateway.guard import Refused
+from gateway.http.answers import Answers, Asked
+from gateway.http.body import Body, fits
+from gateway.http.csrf import CsrfRules
+from gateway.http.negotiation import EVENTS, LEGACY, RESPONSE, negotiate, streams
+from gateway.http.profiles import AUDITED, Profile
+from gateway.http.reading import BY_URL, FORM, admitted, asked, offered, path_of
+from gateway.http.responses import answer, fault_error, request_error
+from gateway.http.uploads import UploadPlaces
 from gateway.idempotency import KEY, Repeating
-from gateway.negotiation import EVENTS, LEGACY, RESPONSE, negotiate, streams
 from gateway.operations import (
     OPERATIONS_MAX,
     Operation,
@@ -37,11 +41,7 @@ from gateway.operations import (
 )
 from gateway.parameters import Parameters
 from gateway.points import Meter, Unmetered
-from gateway.profiles import AUDITED, Profile
-from gateway.reading import BY_URL, FORM, admitted, asked, offered, path_of
-from gateway.responses import answer, fault_error, request_error
 from gateway.sse.endpoint import EventStreams
-from gateway.uploads import UploadPlaces
 
 __all__ = ["CsrfRules", "Fault", "GraphQLOverHttp", "Operation", "OperationContext"]
 

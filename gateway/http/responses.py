@@ -9,7 +9,7 @@ from graphql import GraphQLError
 from starlette.responses import Response
 
 from gateway.faults import Fault
-from gateway.negotiation import EVENTS, LEGACY
+from gateway.http.negotiation import EVENTS, LEGACY
 from gateway.sse.messages import only
 from gateway.telemetry import count_error
 

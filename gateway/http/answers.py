@@ -14,14 +14,14 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from gateway import sql_report
-from gateway.compression import accepted, compress
-from gateway.conditions import IfNoneMatch, etag, tag_of
 from gateway.execution import OperationContext
-from gateway.negotiation import EVENTS
+from gateway.http.compression import accepted, compress
+from gateway.http.conditions import IfNoneMatch, etag, tag_of
+from gateway.http.negotiation import EVENTS
+from gateway.http.profiles import Profile
+from gateway.http.reading import BY_URL
+from gateway.http.responses import NOT_KEPT, REVALIDATED, answer, unchanged
 from gateway.operations import Operation, Operations
-from gateway.profiles import Profile
-from gateway.reading import BY_URL
-from gateway.responses import NOT_KEPT, REVALIDATED, answer, unchanged
 
 REPORT = "dashtam-cost"  # asks for the cost, which is never the same again
 

@@ -1,0 +1,1 @@
+"""GraphQL over HTTP, one file a part of it: from the bytes of a request to those of its answer."""
