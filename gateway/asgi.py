@@ -33,8 +33,8 @@ from gateway.health import health_of
 from gateway.http.answers import REPORT
 from gateway.http.csrf import PREFLIGHT, CsrfRules
 from gateway.http.endpoint import GraphQLOverHttp
-from gateway.http.profiles import PROFILES
 from gateway.http.etags import version_by
+from gateway.http.profiles import PROFILES
 from gateway.idempotency import KEY, REPLAYED, Repeats
 from gateway.live.view import Live, LiveLimits
 from gateway.mail import say_where
