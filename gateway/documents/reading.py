@@ -128,6 +128,7 @@ def read(
 
 
 def _parsed(text: str, limits: Limits) -> DocumentNode:
+    guard.within("characters", len(text), limits.characters)
     try:
         return parse(
             text,

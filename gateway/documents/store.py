@@ -1,6 +1,5 @@
 """Documents in memory: those that were published, and those that were sent, in a bounded cache."""
 
-import asyncio
 from collections.abc import Callable
 from functools import partial
 
@@ -17,7 +16,6 @@ from gateway.parameters import Parameters
 from gateway.recent import Recent
 from gateway.settings import Documents as Mode
 
-LONG = 64 << 10  # characters: 2,000 tokens of a megabyte take the lexer up to 0.3 s
 CHARACTERS_MAX = 1 << 19
 """Of all cached texts together: a tree is some 100 times as large as its text, and its readers
 twice that."""
@@ -98,8 +96,7 @@ class Documents:
         """The same, with what takes long to read kept off the event loop. `name` is what the
         text has to be called. Raises: Refused, Fault 400, 503.
         """
-        is_long = len(text) > LONG
-        hash_ = await asyncio.to_thread(digest, text) if is_long else digest(text)
+        hash_ = digest(text)
         if name is not None and hash_ != self.published.hash_of(name):
             raise another_text()
         known = self._remembered(hash_)
