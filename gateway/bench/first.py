@@ -16,11 +16,11 @@ from gateway.documents import builtin
 from gateway.processes import HOST
 
 REQUESTS = 100
-BEFORE = 20  # so that the processor, the connection and the session are what they are later
+BEFORE = 20  # so that the connection, the session and the person are known, as they are later
 LAST = 11  # around the hundredth: one alone may meet anything
 MS = 1000
 HEADERS = {"content-type": "application/json"}
-NOTHING = json.dumps({"query": "{ __typename }"})
+OTHER = json.dumps({"query": "{ accounts { id balance { amount } } }"})
 
 
 class First(msgspec.Struct, kw_only=True):
@@ -55,8 +55,8 @@ def first(server: Running, number: int, *, of_process: bool) -> First:
     """Of a process that nobody has asked anything yet; the `number` says of which document.
 
     Where it is not to be the first of the process, something else was asked before, on the same
-    connection by the same person, that reads nothing. All documents are then asked in turn, so that
-    the hundredth comes after others, and not only after itself.
+    connection by the same person: what is new is the document, and not who asks. All documents are
+    then asked in turn, so that the hundredth comes after others, and not only after itself.
 
     Raises:
         BenchError: it does not answer.
@@ -79,7 +79,7 @@ def first(server: Running, number: int, *, of_process: bool) -> First:
             return took * MS, (main_thread_s(server.pid) - cpu_s) * MS
 
         for _ in range(0 if of_process else BEFORE):
-            asked(NOTHING)
+            asked(OTHER)
         turns = [[asked(bodies[each]) for each in names] for _ in range(REQUESTS)]
     return _first(names[0], [turn[0] for turn in turns], of_process=of_process)
 
