@@ -41,11 +41,11 @@ class Drain:
         self._draining: asyncio.Task[None] | None = None
 
     def begin(self, end: Callable[[], None]) -> None:
+        """In a signal's handler, so amid anything: it takes no lock, as a line of the log would."""
         if getattr(self._state, "connections", None) is None:  # it is not up yet
             end()
         elif self._draining is None:
             self._state.health.draining, self._began_at = True, time.monotonic()
-            log.info("process.draining")
             self._draining = asyncio.get_running_loop().create_task(self._drain(end))
         elif time.monotonic() - self._began_at >= self._same_s:
             end()
@@ -63,6 +63,7 @@ class Drain:
 
     async def _drain(self, end: Callable[[], None]) -> None:
         try:
+            log.info("process.draining")
             self._state.connections.drain(self._drain_s)
             await asyncio.sleep(self._drain_s)
             await self._state.connections.drained()  # which the server would close, not end

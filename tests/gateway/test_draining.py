@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from starlette.applications import Starlette
+from structlog.testing import capture_logs
 
 from gateway.draining import Drain, turn_away
 
@@ -62,6 +63,20 @@ async def test_a_second_signal_ends_it_at_once_unless_it_is_the_same_wish(
     connections.gone.set()
     await asyncio.sleep(0.01)
     assert ends == [*then, "first"]
+
+
+async def test_it_is_said_after_the_signal_which_may_have_come_while_a_line_was_written() -> None:
+    """The log's lock is held then, by the very thread that runs the handler."""
+    connections = Connections()
+    connections.gone.set()
+    ended = asyncio.Event()
+
+    with capture_logs() as said:
+        Drain(an_app(connections), 0.0).begin(ended.set)
+        assert said == []
+        await ended.wait()
+
+    assert [line["event"] for line in said] == ["process.draining"]
 
 
 async def test_one_that_is_not_up_yet_ends_at_once() -> None:
