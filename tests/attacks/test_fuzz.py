@@ -25,8 +25,8 @@ from tests.e2e.stack import Client
 
 LONG = os.environ.get("DASHTAM_TEST_LONG") == "1"
 SDL = Path(__file__).parents[2] / "schema" / "schema.graphql"
-EXAMPLES = 20_000 if LONG else 300
-SCHEMATHESIS = 2_000 if LONG else 60
+EXAMPLES = 20_000 if LONG else 150
+SCHEMATHESIS = 2_000 if LONG else 40
 AT_ONCE, TRIES_MAX = 4, 20
 # Which end what the others begin with.
 ENDING = {"deleteViewer", "signOut", "changePassword", "revokeAllSessions", "revokeSession"}

@@ -3,6 +3,7 @@
 import asyncio
 import base64
 import json
+import os
 import random
 import re
 from collections import Counter
@@ -20,8 +21,9 @@ from tests.attacks.stand import Target, proper
 from tests.e2e.stack import Client
 
 TRACEPARENT = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+LONG = os.environ.get("DASHTAM_TEST_LONG") == "1"
 SAMPLES = 200
-AT_ONCE, ROOM = 1_000, 40  # as many of them as there are places for
+AT_ONCE, ROOM = 1_000 if LONG else 250, 40  # as many of them as there are places for
 MINE = """{ accounts { id link { id lastRun { id } } } holdings { nodes { id } }
   transactions(first: 10) { nodes { id amount { amount } } edges { cursor } } }"""
 BY_ID = "query($id: ID!) { node(id: $id) { __typename id } }"
@@ -138,7 +140,7 @@ async def one_connection(target: Target) -> AsyncIterator[Client]:
         yield Client(http)
 
 
-async def test_a_thousand_at_once_each_get_their_own(
+async def test_hundreds_at_once_each_get_their_own(
     ann: Owned, bob: Owned, one_connection: Client
 ) -> None:
     """Two people who ask for the same keys, one of them over the other's connection, too."""

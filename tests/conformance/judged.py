@@ -4,7 +4,6 @@ published documents only, on one database with a year of somebody's data.
 
 import asyncio
 import json
-import sys
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -20,6 +19,7 @@ from tests.e2e.stack import (
     Stack,
     a_free_port,
     a_stack,
+    dashtam,
     environment,
     running,
     until_ready,
@@ -36,13 +36,6 @@ MANIFESTS = {
     "relay-md5": GOLDEN / "relay-md5.json",
     "folder": OPERATIONS,
 }
-SHELL = """
-import json, sys
-from gateway.__main__ import main
-
-for words in json.loads(sys.argv[1]):
-    main(words, standalone_mode=False)
-"""
 NEWS = "{ links { id lastRun { id } } accounts { id } }"
 
 
@@ -83,21 +76,14 @@ def documents_of(manifest: str) -> Iterator[tuple[str, str]]:
 
 
 async def published(environ: dict[str, str], folder: Path) -> dict[str, str]:
-    """What the shell says of each manifest; by one process, which takes a second to start."""
-    words = [
-        ["documents", "publish", str(path), "--client", name, "--version", VERSION]
-        for name, path in MANIFESTS.items()
-    ]
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-P", "-c", SHELL, json.dumps(words)),
-        env=environ,
-        cwd=folder,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-    )
-    out, err = await process.communicate()
-    assert process.returncode == 0, out + err
-    return dict(zip(MANIFESTS, out.decode().splitlines(), strict=True))
+    """What the shell says of each manifest."""
+    found = {}
+    for name, path in MANIFESTS.items():
+        words = ("documents", "publish", str(path), "--client", name, "--version", VERSION)
+        said = await dashtam(*words, environ=environ, folder=folder)
+        assert (said.code, said.err) == (0, ""), said
+        found[name] = said.out.rstrip()
+    return found
 
 
 @asynccontextmanager

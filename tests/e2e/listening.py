@@ -100,11 +100,11 @@ class Happening:
                 name = EventName.SIGNIN_FAILED
                 work.record(Event(name=name, user_id=self.actor.user_id, at=at, facts=facts))
 
-    async def go_on(self, at_once: int = 3) -> None:
+    async def go_on(self, at_once: int = 3, rest_s: float = 0.01) -> None:
         """For ever, so many at the same moment."""
         while True:
             await asyncio.gather(*(self.happen() for _ in range(at_once)))
-            await asyncio.sleep(0.01)
+            await asyncio.sleep(rest_s)
 
 
 async def words_of(database: Database, user_id: UserId) -> list[str]:

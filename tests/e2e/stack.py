@@ -24,6 +24,7 @@ from domain.identity import Role
 from domain.secret import Secret
 from gateway.settings import Settings
 from gateway.wiring import Wired, wire
+from tests.e2e.forked import Process, fork
 from tests.servers import Database
 
 ROOT = Path(__file__).parents[2]
@@ -76,7 +77,7 @@ def a_free_port() -> int:
 class Program:
     """A running `dashtam` command; its standard error is its log."""
 
-    process: asyncio.subprocess.Process
+    process: Process
     log: Path
     port: int = 0
 
@@ -99,10 +100,8 @@ class Program:
 async def running(command: str, environ: Mapping[str, str], folder: Path) -> AsyncIterator[Program]:
     """`dashtam serve` or `dashtam worker`, until the block ends."""
     log = folder / f"{command}-{secrets.token_hex(4)}.log"
-    with log.open("wb") as out:
-        process = await asyncio.create_subprocess_exec(
-            *PROGRAM, command, env=environ, stdout=out, stderr=out, cwd=folder
-        )
+    log.touch()
+    process = await fork([command], environ=environ, folder=folder, stdout=log, stderr=log)
     program = Program(process, log, int(environ["DASHTAM_PORT"]))
     try:
         yield program
@@ -123,19 +122,15 @@ class Said:
 
 async def dashtam(*words: str, environ: Mapping[str, str], folder: Path, stdin: str = "") -> Said:
     """One command of the shell, to its end; it never shows a traceback."""
-    process = await asyncio.create_subprocess_exec(
-        *PROGRAM,
-        *words,
-        env=environ,
-        cwd=folder,
-        stdin=asyncio.subprocess.PIPE,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-    )
-    async with asyncio.timeout(60):
-        out, err = await process.communicate(stdin.encode())
-    assert process.returncode is not None
-    said = Said(process.returncode, out.decode(), err.decode())
+    with tempfile.TemporaryDirectory(prefix="dashtam-") as kept:
+        given, out, err = (Path(kept) / name for name in ("stdin", "out", "err"))
+        given.write_text(stdin)
+        process = await fork(
+            words, environ=environ, folder=folder, stdin=given, stdout=out, stderr=err
+        )
+        async with asyncio.timeout(60):
+            code = await process.wait()
+        said = Said(code, out.read_text(), err.read_text())
     assert "Traceback" not in said.out + said.err, said
     return said
 

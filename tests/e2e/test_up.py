@@ -214,36 +214,48 @@ async def test_a_warm_start_is_quick_and_changes_nothing(data_dir: Path) -> None
     print(f"warm start: {warm_s:.1f} s")  # noqa: T201 - same
 
 
-@pytest.mark.parametrize("victim", ["serve", "worker", "postgres", "up"])
-async def test_whoever_is_killed_nothing_is_lost(data_dir: Path, victim: str) -> None:
+async def test_whoever_of_its_parts_is_killed_nothing_is_lost(data_dir: Path) -> None:
+    """Each in turn; what the one before left behind is whole again."""
+    names = {"serve": "gateway", "worker": "worker", "postgres": "database"}
     async with up(data_dir) as running:
-        async with as_printed(running) as (client, _):
-            count = "{ transactions { totalCount } accounts { id } }"
-            imported = await import_file(client, checking(f"-{ORDER[victim]}.00"))
-            assert imported["errors"] == []
-            before = await client.ask(count)
+        everyone: list[int] = []
+        for number, (victim, name) in enumerate(names.items(), 11):
+            token, before = await imported(running, number)
+            everyone += descendants(running.process.pid)
+
+            os.kill(running.tree()[victim], signal.SIGKILL)
+
+            await running.until(f"The {name} ended unasked.*; it is started again in 0.5 s")
+            await again(running, token, before)
+            await until_whole(running)
+        everyone += descendants(running.process.pid)
+        assert await running.end() == 0
+        await until_gone(everyone)
+        assert "Traceback" not in running.said()
+
+
+async def test_killed_itself_it_loses_nothing_either(data_dir: Path) -> None:
+    async with up(data_dir) as running:
+        token, before = await imported(running, 14)
         everyone = descendants(running.process.pid)
 
-        os.kill(running.tree()[victim], signal.SIGKILL)
+        os.kill(running.process.pid, signal.SIGKILL)
 
-        if victim == "up":
-            await running.process.wait()
-            await until_gone(everyone)
-        else:
-            name = {"serve": "gateway", "postgres": "database"}.get(victim, victim)
-            await running.until(f"The {name} ended unasked.*; it is started again in 0.5 s")
-            await again(running, client.token or "", before)
-            await until_whole(running)
-            assert await running.end() == 0
-            await until_gone(everyone)
+        await running.process.wait()
+        await until_gone(everyone)
         assert "Traceback" not in running.said()
-    if victim == "up":
-        async with up(data_dir) as next_one:
-            await again(next_one, client.token or "", before)
-            assert await next_one.end() == 0
+    async with up(data_dir) as next_one:
+        await again(next_one, token, before)
+        assert await next_one.end() == 0
 
 
-ORDER = {"serve": 11, "worker": 12, "postgres": 13, "up": 14}
+async def imported(running: Up, dollars: int) -> tuple[str, dict[str, Any]]:
+    """Whose token, and what there is then."""
+    async with as_printed(running) as (client, _):
+        done = await import_file(client, checking(f"-{dollars}.00"))
+        assert done["errors"] == []
+        assert client.token is not None
+        return client.token, await client.ask("{ transactions { totalCount } accounts { id } }")
 
 
 async def until_whole(running: Up) -> None:

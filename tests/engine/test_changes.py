@@ -32,7 +32,7 @@ from tests.engine.world import Engine, running_engine
 from tests.servers import Postgres
 
 LONG = os.environ.get("DASHTAM_TEST_LONG") == "1"
-EXAMPLES, STEPS = (60, 80) if LONG else (6, 30)
+EXAMPLES, STEPS = (60, 80) if LONG else (3, 30)
 COPIES_MAX = 8
 PEOPLE = 2
 SEEDS = st.integers(0, 2**32)

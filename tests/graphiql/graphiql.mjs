@@ -3,7 +3,7 @@ import { answerTo, browse, signIn, signInWithCode } from "./browser.mjs";
 
 const [chromium, url, email, password, statement, ...careful] = process.argv.slice(2);
 const LINK = `mutation { connectProvider(input: {provider: "sandbox", using: {credentials: [
-  {name: "scenario", value: "large"}, {name: "seed", value: "${Date.now()}"}
+  {name: "scenario", value: "default"}, {name: "seed", value: "${Date.now()}"}
 ]}}) { link { lastRun { id } } } }`;
 
 const editor = (page) => page.getByRole("region", { name: "Operation Editor" });
