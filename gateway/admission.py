@@ -23,6 +23,7 @@ from time import monotonic
 
 from starlette.types import Scope
 
+from gateway.auth import DEVICE
 from gateway.faults import Fault, overloaded
 
 RETRY_AFTER_S = 1
@@ -165,11 +166,12 @@ class Admission:
 
 def whose_of(scope: Scope) -> Hashable:
     """Who sends a request, as far as one can tell before anything is looked up: what they sign in
-    with, unverified, or else where they are.
+    with or are known by, unverified, or else where they are.
     """
     sent = dict(scope["headers"])
     client = scope.get("client")
-    return sent.get(b"authorization") or sent.get(b"cookie") or (client[0] if client else "")
+    said = (sent.get(name) for name in (b"authorization", b"cookie", DEVICE.encode()))
+    return next(filter(None, said), client[0] if client else "")
 
 
 def _refusal() -> Fault:

@@ -202,7 +202,8 @@ async def test_what_it_bore_is_forgotten_once_nothing_is_under_way() -> None:
     ("headers", "whose"),
     [
         ([(b"authorization", b"Bearer x"), (b"cookie", b"y")], b"Bearer x"),
-        ([(b"cookie", b"y")], b"y"),
+        ([(b"cookie", b"y"), (b"dashtam-device", b"z")], b"y"),
+        ([(b"dashtam-device", b"z")], b"z"),
         ([], "192.0.2.1"),
     ],
 )
