@@ -20,6 +20,9 @@ T = TypeVar("T")
 BEGIN = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SELECT enter_reading('{viewer}')"
 SAID = "data version "
 CLOSE_S_MAX = 2.0
+CANCELLED_S_MAX = 0.1
+"""A cancel request that overtakes its statement is lost; asyncpg sends another where the next
+command takes too long, and the connection is then given up."""
 
 
 class Abandoned(Exception):
@@ -155,6 +158,7 @@ class Statements:
             raise Abandoned("the operation is over") from self._over
 
     async def _close(self) -> None:
+        patience_s = CANCELLED_S_MAX if self._running else CLOSE_S_MAX
         for task in self._running:
             task.cancel()
         await asyncio.gather(*self._running, return_exceptions=True)
@@ -163,7 +167,7 @@ class Statements:
         connection, self._connection = self._connection, None
         try:
             # asyncpg first waits for the cancelled statement to end on the server.
-            await connection.execute("ROLLBACK", timeout=CLOSE_S_MAX)
+            await connection.execute("ROLLBACK", timeout=patience_s)
         except (asyncpg.InterfaceError, *AWAY):
             drop(connection)
         except BaseException:
