@@ -54,10 +54,7 @@ from schema.identity import STANDS_ALONE
 from schema.schema import schema
 
 DEVICE_MAX = 512
-ALLOWED = (
-    *("authorization", "content-type", "traceparent", "if-none-match", "last-event-id"),
-    *("dashtam-cost", "idempotency-key"),
-)
+ALLOWED = ("authorization", "content-type", "traceparent", "if-none-match", "last-event-id")
 EXPOSED = ("etag", "x-request-id", "retry-after", "ratelimit", "ratelimit-policy")
 # Objects. An answer makes thousands, which go with it. Rarer collections find more to look at: at
 # 50,000 one held everybody up for 20 ms and more under a flood of sign-ins. What they take together
@@ -125,7 +122,7 @@ def create_app(settings: Settings, *, processes: int = 1) -> Starlette:
                 allow_origins=list(settings.allowed_origins),
                 allow_credentials=True,
                 allow_methods=["GET", "HEAD", "POST", "QUERY"],
-                allow_headers=[*PREFLIGHT, *CLIENT_HEADERS, *ALLOWED, DEVICE, KEY],
+                allow_headers=[*PREFLIGHT, *CLIENT_HEADERS, *ALLOWED, DEVICE, KEY, REPORT],
                 expose_headers=[*EXPOSED, DEVICE, REPLAYED],
             ),
         ],

@@ -98,6 +98,6 @@ def welcome(instance: Instance, settings: Settings, *, with_demo: bool) -> str:
             "",
             "and with the header Authorization: Bearer <accessToken> ask:",
             "",
-            demo.QUERY,
+            demo.query(),
         ]
     )

@@ -26,7 +26,7 @@ from strawberry.execution import optimized_is_awaitable
 
 from domain.cancellation import to_its_end
 from gateway import telemetry
-from gateway.documents.naming import unnamed
+from gateway.documents.masking import unnamed
 from gateway.documents.reading import Document
 from gateway.executor import PlainExecutor
 from gateway.faults import Fault

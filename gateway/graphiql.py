@@ -56,7 +56,7 @@ class GraphiQL:
 
     def _start(self, _: Request) -> Response:
         """What both pages open with; the query is the one that `dashtam up` prints."""
-        said = {"query": demo.QUERY, "email": self.email, "reports": self.reports}
+        said = {"query": demo.query(), "email": self.email, "reports": self.reports}
         return JSONResponse(said, headers={**HEADERS, "cache-control": "no-store"})
 
     def _file(self, request: Request) -> Response:

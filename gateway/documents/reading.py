@@ -25,8 +25,8 @@ from graphql.validation.validate import ValidationAbortedError
 
 from gateway import guard, strict_json
 from gateway.cost.formula import Cost
+from gateway.documents.masking import unnamed
 from gateway.documents.names import digest
-from gateway.documents.naming import unnamed
 from gateway.executor import Readers
 from gateway.guard import Limits, Measured, Refused
 from schema.versioned import is_versioned

@@ -14,7 +14,7 @@ from graphql import (
     is_required_argument,
 )
 
-from gateway.documents.naming import EVERYBODYS
+from gateway.documents.masking import EVERYBODYS
 from schema.schema import schema
 
 LETTERS_MIN = 5  # a shorter name is a word of English, as `id`, or of an error, as `type`

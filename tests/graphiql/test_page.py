@@ -184,7 +184,7 @@ async def test_both_pages_open_with_the_query_that_up_prints(
     answer = await site.get("/graphiql/start.json")
 
     assert answer.json() == {
-        "query": demo.QUERY,
+        "query": demo.query(),
         "email": "me@example.com",
         "reports": False,
     }
