@@ -139,7 +139,7 @@ def test_an_investment_account_is_its_cash_and_its_holdings(dashboard: dict[str,
 
 
 async def test_the_printed_query_answers(household: Client) -> None:
-    data = await household.ask(demo.QUERY)
+    data = await household.ask(demo.query())
 
     assert len(data["accounts"]) == 6
     assert Decimal(data["netWorth"]["total"]["amount"]) > 0

@@ -49,7 +49,7 @@ async def dashboard(settings: Settings) -> dict[str, Any]:
     ):
         client = Client(http)
         await client.sign_in(demo.EMAIL, demo.PASSWORD)
-        return await client.ask(demo.QUERY)
+        return await client.ask(demo.query())
 
 
 def run(server: embedded.Server, program: str, *words: str) -> subprocess.CompletedProcess[str]:
