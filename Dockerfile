@@ -12,7 +12,7 @@ WORKDIR /src/web
 COPY web/package.json web/package-lock.json ./
 RUN npm ci --no-audit --no-fund
 COPY web/ ./
-COPY gateway/pages/ ../gateway/pages/
+COPY gateway/routes/pages/ ../gateway/routes/pages/
 RUN npm run build
 
 # ── The packages of the lock, by hash, and our own wheel ──────────────────────────────────────────

@@ -8,9 +8,9 @@ from typing import Any, TextIO
 
 import click
 
-from gateway.commands import Failed, data_dir_option, saying_why
 from gateway.documents.shell import documents
 from gateway.settings import Settings, SettingsError
+from gateway.shell.commands import Failed, data_dir_option, saying_why
 
 
 class Undecided(Failed):
@@ -30,7 +30,7 @@ def main() -> None:
 @saying_why
 def up(port: int, data_dir: Path, *, no_demo: bool) -> None:
     """Development: database, gateway and worker in one tree. Ctrl-C ends all of it."""
-    from gateway.development import run  # noqa: PLC0415 - the other commands need none of it
+    from gateway.processes.development import run  # noqa: PLC0415 - the other commands need none of it
 
     run(data_dir=data_dir, port=port, with_demo=not no_demo)
 
@@ -47,7 +47,7 @@ def up(port: int, data_dir: Path, *, no_demo: bool) -> None:
 @saying_why
 def serve(port: int | None, workers: int) -> None:
     """Production: the gateway, configured by the environment."""
-    from gateway import serving  # noqa: PLC0415 - same
+    from gateway.processes import serving  # noqa: PLC0415 - same
 
     serving.serve(Settings.read(os.environ, port=port), workers=workers)
 
@@ -56,7 +56,7 @@ def serve(port: int | None, workers: int) -> None:
 @saying_why
 def worker() -> None:
     """Production: a job worker, configured by the environment. Any number may run."""
-    from gateway import serving  # noqa: PLC0415 - same
+    from gateway.processes import serving  # noqa: PLC0415 - same
 
     serving.work_until_ended(Settings.read(os.environ))
 
@@ -67,7 +67,7 @@ def worker() -> None:
 def migrate(data_dir: Path) -> None:
     """Bring the database to this version. Safe to repeat, and while the gateway runs."""
     from gateway.migrate import MigrationError, migrate  # noqa: PLC0415 - same
-    from gateway.shell import database  # noqa: PLC0415 - same
+    from gateway.shell.runs import database  # noqa: PLC0415 - same
 
     with database(data_dir) as settings:
         if settings.migrations_url is None:
@@ -101,11 +101,11 @@ def import_(
     dry_run: bool,
 ) -> None:
     """Import statement files: QFX, OFX or QBO. Of any bank, card, brokerage or 401k."""
-    from gateway import shell  # noqa: PLC0415 - same
+    from gateway.shell import runs  # noqa: PLC0415 - same
 
-    asked = shell.ImportAsked(provider=provider, alias=alias, dry_run=dry_run)
-    with shell.database(data_dir) as settings:
-        failed = asyncio.run(shell.import_files(settings, files, email, asked))
+    asked = runs.ImportAsked(provider=provider, alias=alias, dry_run=dry_run)
+    with runs.database(data_dir) as settings:
+        failed = asyncio.run(runs.import_files(settings, files, email, asked))
     sys.exit(1 if failed else 0)
 
 
@@ -117,10 +117,10 @@ def import_(
 @saying_why
 def sync(email: str, link_id: str | None, data_dir: Path, *, force: bool) -> None:
     """Sync from the shell, with progress."""
-    from gateway import shell  # noqa: PLC0415 - same
+    from gateway.shell import runs  # noqa: PLC0415 - same
 
-    with shell.database(data_dir) as settings:
-        failed = asyncio.run(shell.sync(settings, email, link_id, force=force))
+    with runs.database(data_dir) as settings:
+        failed = asyncio.run(runs.sync(settings, email, link_id, force=force))
     sys.exit(1 if failed else 0)
 
 
@@ -142,13 +142,13 @@ def user_create(email: str, role: str, data_dir: Path) -> None:
 
     The password is asked for, or read from standard input.
     """
-    from gateway import people, shell  # noqa: PLC0415 - same
+    from gateway.shell import people, runs  # noqa: PLC0415 - same
 
     if sys.stdin.isatty():
         password = click.prompt("Password", hide_input=True, confirmation_prompt=True)
     else:
         password = sys.stdin.readline().rstrip("\n")
-    with shell.database(data_dir) as settings:
+    with runs.database(data_dir) as settings:
         made = asyncio.run(people.create(settings, email, password, role))
     click.echo(f"{made.email} can sign in ({made.role.value})")
 
@@ -160,9 +160,9 @@ def user_create(email: str, role: str, data_dir: Path) -> None:
 @saying_why
 def user_grant(email: str, role: str, data_dir: Path) -> None:
     """Give a user a role. It counts at once, while the gateway runs; the last ADMIN stays one."""
-    from gateway import people, shell  # noqa: PLC0415 - same
+    from gateway.shell import people, runs  # noqa: PLC0415 - same
 
-    with shell.database(data_dir) as settings:
+    with runs.database(data_dir) as settings:
         click.echo(asyncio.run(people.grant(settings, email, role)))
 
 
@@ -172,9 +172,9 @@ def user_grant(email: str, role: str, data_dir: Path) -> None:
 @saying_why
 def user_list(search: str | None, data_dir: Path) -> None:
     """Who there is: address, role, whether it is verified, since when, and the last sign-in."""
-    from gateway import people, shell  # noqa: PLC0415 - same
+    from gateway.shell import people, runs  # noqa: PLC0415 - same
 
-    with shell.database(data_dir) as settings:
+    with runs.database(data_dir) as settings:
         asyncio.run(people.show(settings, search, click.echo))
 
 
@@ -207,10 +207,10 @@ def keys_rotate(data_dir: Path, *, prune: bool) -> None:
 
     What is cut off goes on when it is run again. Non-zero when something is not under the new key.
     """
-    from gateway import shell  # noqa: PLC0415 - same
     from gateway.keys.command import rotate  # noqa: PLC0415 - same
+    from gateway.shell import runs  # noqa: PLC0415 - same
 
-    with shell.database(data_dir) as settings:
+    with runs.database(data_dir) as settings:
         whole = asyncio.run(rotate(settings, prune=prune))
     sys.exit(0 if whole else 1)
 
@@ -232,10 +232,10 @@ def audit_verify(data_dir: Path) -> None:
     So is a backup that was restored, if checkpoints were written after it was made. Then move
     their files out of the folder, keep them, and start the worker again.
     """
-    from gateway import shell  # noqa: PLC0415 - same
     from gateway.audit.command import verify  # noqa: PLC0415 - same
+    from gateway.shell import runs  # noqa: PLC0415 - same
 
-    with shell.database(data_dir) as settings:
+    with runs.database(data_dir) as settings:
         said, intact = asyncio.run(verify(settings, lambda line: click.echo(line, err=True)))
     click.echo(said)
     sys.exit(0 if intact else 1)
@@ -270,7 +270,7 @@ def schema_check(old: TextIO, data_dir: Path) -> None:
     Ends with 0 where nothing breaks, 1 where something does, 2 where that cannot be told.
     """
     from domain.errors import Unavailable  # noqa: PLC0415 - imports are slow
-    from gateway import schema_check as checking  # noqa: PLC0415 - same
+    from gateway.shell import schema_check as checking  # noqa: PLC0415 - same
 
     try:
         database_url = checking.configured(os.environ, data_dir)

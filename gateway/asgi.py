@@ -19,34 +19,37 @@ from domain.commands.sessions import note_use
 from domain.identity import Actor, Permission, SessionId, UserId
 from domain.queries.budget import Budget
 from domain.told import Told
-from gateway import demo, mailed_pages, sql_report, telemetry
+from gateway import telemetry
 from gateway.auth import DEVICE, Admitted, Authenticator
-from gateway.clients import CLIENT_HEADERS
 from gateway.cost.pricing import OwnCounts, Pricing
 from gateway.documents.following import followed
 from gateway.documents.listing import Listing
 from gateway.documents.ours import documents_of
 from gateway.documents.store import Documents
 from gateway.documents.warming import Warming
-from gateway.graphiql import GraphiQL
-from gateway.health import health_of
 from gateway.http.answers import REPORT
 from gateway.http.csrf import PREFLIGHT, CsrfRules
 from gateway.http.endpoint import GraphQLOverHttp
 from gateway.http.etags import version_by
 from gateway.http.profiles import PROFILES
-from gateway.idempotency import KEY, REPLAYED, Repeats
 from gateway.live.view import Live, LiveLimits
-from gateway.mail import say_where
-from gateway.oauth import Callback
-from gateway.operations import Operations
-from gateway.points import Points
+from gateway.operations import sql_report
+from gateway.operations.clients import CLIENT_HEADERS
+from gateway.operations.idempotency import KEY, REPLAYED, Repeats
+from gateway.operations.points import Points
+from gateway.operations.running import Operations
+from gateway.processes import demo
+from gateway.routes import mailed_pages
+from gateway.routes.graphiql import GraphiQL
+from gateway.routes.health import health_of
+from gateway.routes.oauth import Callback
+from gateway.routes.webhooks import Webhooks
 from gateway.settings import Settings
 from gateway.sse.endpoint import EventStreams
-from gateway.tracing import Traced
-from gateway.webhooks import Webhooks
+from gateway.telemetry.tracing import Traced
 from gateway.websocket.endpoint import GraphQLOverWs, SocketsApart
-from gateway.wiring import Wired, wire
+from gateway.wiring.mail import say_where
+from gateway.wiring.root import Wired, wire
 from schema.context import ClientInfo, Context
 from schema.errors import public
 from schema.events import cursor_of

@@ -21,7 +21,7 @@ from adapters.security import devices
 from adapters.security.tokens import AccessClaims, InvalidToken, Tokens, is_secret
 from domain.identity import SESSION_LIFETIME, Actor, SessionId, UserId
 from domain.ports import Doors, LiveSession
-from gateway.faults import Fault
+from gateway.operations.faults import Fault
 from gateway.settings import Network
 from schema.permissions import signed_out_fields
 

@@ -1,7 +1,7 @@
 """What is wrong with settings each of which can be read: each complaint says how to mend it.
 
 Production refuses whatever would be unsafe without anyone noticing. What can only be seen by
-looking at files or at the database is in `gateway.starting`.
+looking at files or at the database is in `gateway.processes.starting`.
 """
 
 import ipaddress

@@ -1,7 +1,7 @@
 import { defineConfig } from "vite";
 
 // The gateway serves what is built here at /graphiql, under a policy that allows no inline script
-// and no other origin: gateway/graphiql.py.
+// and no other origin: gateway/routes/graphiql.py.
 export default defineConfig({
   base: "/graphiql/",
   logLevel: "warn",

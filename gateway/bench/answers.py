@@ -13,7 +13,7 @@ import asyncpg
 from gateway.bench.database import BenchError
 from gateway.bench.servers import Running
 from gateway.bench.workloads import OURS, Workload
-from gateway.processes import HOST
+from gateway.processes.tree import HOST
 
 SAMPLE = 12  # people whose answers are compared
 COUNTED = 5  # requests whose statements are counted

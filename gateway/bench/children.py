@@ -9,7 +9,7 @@ from pathlib import Path
 
 from gateway.bench.database import BenchError
 from gateway.bench.readings import pin
-from gateway.processes import tied_to
+from gateway.processes.tree import tied_to
 
 MODULE = (sys.executable, "-P", "-m")
 

@@ -16,8 +16,8 @@ from adapters.security.keyring import Keyring
 from adapters.security.tokens import AccessTokens
 from gateway import embedded
 from gateway.bench.seed import ROWS_EACH, VERSION, seed
-from gateway.instance import alone
 from gateway.migrate import migrate
+from gateway.processes.instance import alone
 
 STOCK_ROLE = "bench_stock"
 SETTINGS = {

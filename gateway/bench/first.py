@@ -13,7 +13,7 @@ from gateway.bench.database import BenchError
 from gateway.bench.readings import main_thread_s
 from gateway.bench.servers import Running
 from gateway.documents import builtin
-from gateway.processes import HOST
+from gateway.processes.tree import HOST
 
 REQUESTS = 100
 BEFORE = 20  # so that the connection, the session and the person are known, as they are later

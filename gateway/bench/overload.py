@@ -9,7 +9,7 @@ from gateway.bench.arrivals import Arrivals, Met, Phase
 from gateway.bench.load import Measured
 from gateway.bench.servers import Running
 from gateway.bench.workloads import Workload
-from gateway.processes import HOST
+from gateway.processes.tree import HOST
 
 TIMES = 5
 CALM = 0.5  # of what it can answer, afterwards

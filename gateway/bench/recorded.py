@@ -26,7 +26,7 @@ from gateway.bench.statements import (
     Whole,
 )
 from gateway.bench.workloads import Workload
-from gateway.wiring import Wired
+from gateway.wiring.root import Wired
 from schema.context import Context
 from schema.schema import schema
 

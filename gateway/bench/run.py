@@ -28,7 +28,7 @@ from gateway.bench.resync import sync_figures
 from gateway.bench.servers import Running, servers, settings
 from gateway.bench.statements import Recorded
 from gateway.bench.workloads import OURS, RAW, SERVERS, Workload, workloads
-from gateway.processes import HOST
+from gateway.processes.tree import HOST
 from gateway.settings import Settings
 
 SYNC, OVERLOAD, FIRST = "sync", "overload", "first"
@@ -198,7 +198,7 @@ def _turned(names: Sequence[str], by: int) -> Sequence[str]:
 
 async def _recorded(found: Database, asked: dict[str, Workload]) -> Recorded:
     from gateway.logs import configure  # noqa: PLC0415 - with the next
-    from gateway.wiring import wire  # noqa: PLC0415 - slow to import
+    from gateway.wiring.root import wire  # noqa: PLC0415 - slow to import
 
     configure("error")
     async with wire(Settings.read(settings(found, 8_000))) as wired:

@@ -11,7 +11,7 @@ from pathlib import Path
 from gateway.bench.children import MODULE, process
 from gateway.bench.database import BenchError, Database
 from gateway.bench.workloads import OURS, RAW, SERVERS, STOCK
-from gateway.processes import GATEWAY, HOST, is_ready
+from gateway.processes.tree import GATEWAY, HOST, is_ready
 
 POOL = 8
 START_S_MAX = 60.0

@@ -20,7 +20,7 @@ from domain.secret import Secret, Secrets
 from domain.sync import SyncRun, SyncStatus
 from gateway.logs import configure
 from gateway.settings import Settings
-from gateway.wiring import Wired, wire
+from gateway.wiring.root import Wired, wire
 
 EMAIL = "sync@bench.invalid"
 SCENARIO = "large"

@@ -9,9 +9,9 @@ from domain.errors import Unauthenticated
 from domain.identity import SESSION_LIMIT_MAX, UserId
 from gateway.cost.sums import CountsNeeded
 from gateway.documents.reading import Document
-from gateway.guard import Refused
-from gateway.parameters import Parameters
-from gateway.recent import Recent
+from gateway.documents.recent import Recent
+from gateway.operations.guard import Refused
+from gateway.operations.parameters import Parameters
 from schema.context import Context
 
 COUNTS = ("links", "accounts", "accounts_of_link")

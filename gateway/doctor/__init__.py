@@ -14,9 +14,9 @@ import click
 from gateway.doctor import keys, machine, mail, network, store
 from gateway.doctor.finding import Finding
 from gateway.embedded import EmbeddedError
-from gateway.instance import running_instance
+from gateway.processes.instance import running_instance
 from gateway.settings import Settings, SettingsError
-from gateway.shell import database
+from gateway.shell.runs import database
 from gateway.telemetry.asked import asked
 
 

@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from gateway.doctor.finding import Finding
 from gateway.embedded import EmbeddedError
 from gateway.embedded.binaries import choose
-from gateway.graphiql import BUILT
+from gateway.routes.graphiql import BUILT
 from gateway.settings import Settings
 
 FREE_BYTES_MIN = 500 * 2**20

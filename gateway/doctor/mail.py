@@ -5,8 +5,8 @@ from collections.abc import AsyncIterator
 from adapters.mail.smtp import SmtpMail
 from domain.errors import Unavailable
 from gateway.doctor.finding import Finding
-from gateway.mail import FOLDER, mail_of
 from gateway.settings import Settings, SettingsError
+from gateway.wiring.mail import FOLDER, mail_of
 
 
 async def sent(settings: Settings) -> AsyncIterator[Finding]:

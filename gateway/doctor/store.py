@@ -13,8 +13,8 @@ from adapters.postgres.relay import KNOWN
 from gateway.doctor import keys
 from gateway.doctor.finding import Finding
 from gateway.migrate import MAJOR_MIN, behind, is_known
+from gateway.processes.starting import ROLE, not_the_runtime_role
 from gateway.settings import Settings
-from gateway.starting import ROLE, not_the_runtime_role
 
 CONNECT_S_MAX = 5.0
 ANSWER_S_MAX = 10.0

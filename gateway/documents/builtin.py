@@ -13,8 +13,8 @@ import asyncpg
 
 from adapters.postgres import documents
 from adapters.postgres.documents import ToPublish
-from gateway.clients import Client
 from gateway.documents.names import digest
+from gateway.operations.clients import Client
 
 FOLDER = Path(__file__).parent / "builtin"
 NAME = "dashtam"

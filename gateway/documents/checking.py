@@ -11,13 +11,13 @@ from graphql import (
 )
 
 from adapters.postgres.documents import ToPublish
-from gateway import strict_json
 from gateway.cost.pricing import COUNTS
 from gateway.documents.manifests import Complaint, Given
 from gateway.documents.names import HASH, ID_MAX, LIKE_A_HASH, digest, name_of
 from gateway.documents.reading import Document
 from gateway.documents.store import Documents
-from gateway.guard import Limits, Refused
+from gateway.operations import strict_json
+from gateway.operations.guard import Limits, Refused
 
 ERRORS_MAX = 100  # of one document
 ONE_OF_EACH = dict.fromkeys((*COUNTS, "sessions"), 1)

@@ -6,11 +6,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from gateway.clients import Client, shown
 from gateway.documents import publishing
 from gateway.documents.limits import allowing
 from gateway.documents.manifests import Complaint, Unreadable, read
 from gateway.documents.publishing import NotPublished
+from gateway.operations.clients import Client, shown
 from gateway.settings import Settings
 
 Say = Callable[[str], None]

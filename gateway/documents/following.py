@@ -12,7 +12,6 @@ import structlog
 
 from adapters.postgres import documents as stored
 from adapters.postgres.documents import DOCUMENTS_CHANGED, PublishedRow
-from gateway.clients import Client
 from gateway.documents import builtin
 from gateway.documents.limits import OWN, allowing, most_generous
 from gateway.documents.names import HASH
@@ -20,12 +19,13 @@ from gateway.documents.published import Own, Published
 from gateway.documents.reading import Document
 from gateway.documents.store import Documents
 from gateway.documents.usage import Unpublished, Usage
-from gateway.guard import Refused
+from gateway.operations.clients import Client
+from gateway.operations.guard import Refused
 from gateway.settings import Limits as LimitFigures
 from gateway.settings import SettingsError
 
 if TYPE_CHECKING:
-    from gateway.wiring import Wired
+    from gateway.wiring.root import Wired
 
 LOOK_EVERY_S = 30.0  # the longest that a publication waits where the news of it were lost
 RETRY_S = 1.0

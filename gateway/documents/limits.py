@@ -5,7 +5,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:  # the shell needs the names alone, and what reads documents is slow to import
-    from gateway.guard import Limits
+    from gateway.operations.guard import Limits
 
 OWN = ("cost", "tokens", "fields", "depth", "aliases", "root_fields", "directives", "fragments")
 

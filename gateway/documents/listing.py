@@ -14,14 +14,14 @@ from starlette.routing import Route
 from domain.errors import Unavailable
 from domain.identity import Permission
 from domain.ports import Policy
-from gateway.assets import HEADERS
 from gateway.auth import Authenticator
 from gateway.documents.published import Published
 from gateway.documents.reading import Document
 from gateway.documents.store import Documents
 from gateway.documents.usage import operation_of
-from gateway.faults import Fault, overloaded
 from gateway.http.responses import fault_error
+from gateway.operations.faults import Fault, overloaded
+from gateway.routes.assets import HEADERS
 
 LISTED_MAX = 5_000
 

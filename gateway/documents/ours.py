@@ -1,7 +1,7 @@
 """The store of documents over our own schema, by the settings."""
 
 from gateway.documents.store import Documents
-from gateway.guard import Limits
+from gateway.operations.guard import Limits
 from gateway.settings import Settings
 from schema.identity import STANDS_ALONE
 from schema.schema import schema

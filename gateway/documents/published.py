@@ -3,10 +3,10 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from gateway.clients import Client
 from gateway.documents.names import Name
 from gateway.documents.reading import Document
-from gateway.guard import Refused
+from gateway.operations.clients import Client
+from gateway.operations.guard import Refused
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,9 +12,9 @@ from adapters.postgres import documents
 from adapters.postgres.documents import ToPublish
 from adapters.postgres.pool import AWAY
 from domain.errors import Unavailable
-from gateway.clients import Client
 from gateway.documents import builtin
 from gateway.documents.names import name_of
+from gateway.operations.clients import Client
 
 CONNECT_S_MAX = 10
 IN_USE = timedelta(days=30)

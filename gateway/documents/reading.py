@@ -23,12 +23,12 @@ from graphql import (
 )
 from graphql.validation.validate import ValidationAbortedError
 
-from gateway import guard, strict_json
 from gateway.cost.formula import Cost
 from gateway.documents.masking import unnamed
 from gateway.documents.names import digest
-from gateway.executor import Readers
-from gateway.guard import Limits, Measured, Refused
+from gateway.operations import guard, strict_json
+from gateway.operations.executor import Readers
+from gateway.operations.guard import Limits, Measured, Refused
 from schema.versioned import is_versioned
 
 ERRORS_MAX = 5

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Generic, TypeVar
 
-from gateway.faults import Fault, overloaded
+from gateway.operations.faults import Fault, overloaded
 
 SHORT = 500
 """Characters. A thread that computes lets the loop have its turn every 5 ms; so many characters

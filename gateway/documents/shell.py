@@ -8,8 +8,8 @@ from typing import TypeVar
 
 import click
 
-from gateway.commands import Failed, data_dir_option, saying_why
 from gateway.documents.limits import OWN
+from gateway.shell.commands import Failed, data_dir_option, saying_why
 
 T = TypeVar("T")
 
@@ -69,11 +69,11 @@ def documents_publish(
     A version may be published again, and with more documents, but not with others: a change is
     another version. An id stays that of its text for ever.
     """
-    from gateway import shell  # noqa: PLC0415 - imports are slow
     from gateway.documents import command  # noqa: PLC0415 - same
+    from gateway.shell import runs  # noqa: PLC0415 - same
 
     own = {limit: most for limit, most in limits.items() if most is not None}
-    with _documents(), shell.database(data_dir) as settings:
+    with _documents(), runs.database(data_dir) as settings:
         client = command.client_named(name, version)
         click.echo(asyncio.run(command.publish(settings, manifest, client, own)))
 
@@ -89,10 +89,10 @@ def documents_list(name: str | None, data_dir: Path, *, as_json: bool) -> None:
     A first use is told within seconds, the others every half minute. Those of clients that did not
     publish what they use, or do not say who they are, are "unknown".
     """
-    from gateway import shell  # noqa: PLC0415 - imports are slow
     from gateway.documents import command  # noqa: PLC0415 - same
+    from gateway.shell import runs  # noqa: PLC0415 - same
 
-    with _documents(), shell.database(data_dir) as settings:
+    with _documents(), runs.database(data_dir) as settings:
         asyncio.run(command.show(settings, name, click.echo, as_json=as_json))
 
 
@@ -108,9 +108,9 @@ def documents_retire(ids: tuple[str, ...], name: str, version: str, data_dir: Pa
     Refused, as a whole, if any was used by this version in the last 30 days, or by anybody where no
     other version has it.
     """
-    from gateway import shell  # noqa: PLC0415 - imports are slow
     from gateway.documents import command  # noqa: PLC0415 - same
+    from gateway.shell import runs  # noqa: PLC0415 - same
 
-    with _documents(), shell.database(data_dir) as settings:
+    with _documents(), runs.database(data_dir) as settings:
         client = command.client_named(name, version)
         click.echo(asyncio.run(command.retire(settings, client, ids)))

@@ -5,15 +5,15 @@ from functools import partial
 
 from graphql import DocumentNode, GraphQLError, GraphQLSchema
 
-from gateway.clients import ANONYMOUS, Client
 from gateway.documents.names import Name, digest
 from gateway.documents.published import NOTHING
 from gateway.documents.reading import ERRORS_MAX, Document, read
 from gateway.documents.reading_pool import SHORT, ReadingPool
-from gateway.faults import Fault, bad_request
-from gateway.guard import Limits, Refused
-from gateway.parameters import Parameters
-from gateway.recent import Recent
+from gateway.documents.recent import Recent
+from gateway.operations.clients import ANONYMOUS, Client
+from gateway.operations.faults import Fault, bad_request
+from gateway.operations.guard import Limits, Refused
+from gateway.operations.parameters import Parameters
 from gateway.settings import Documents as Mode
 
 CHARACTERS_MAX = 1 << 19

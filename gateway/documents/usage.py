@@ -14,9 +14,9 @@ from graphql import OperationDefinitionNode
 from adapters.postgres.documents import UNKNOWN, Use, note_uses
 from adapters.postgres.pool import Pool
 from gateway import telemetry
-from gateway.clients import Client
 from gateway.documents.published import Published
 from gateway.documents.reading import Document
+from gateway.operations.clients import Client
 
 if TYPE_CHECKING:
     from gateway.documents.store import Documents

@@ -28,12 +28,12 @@ from adapters.postgres.rehearsal import Rehearsal, prepare
 from domain.errors import Unavailable
 from domain.identity import NOBODY, Actor, Permission, Role
 from gateway.documents.reading import Document
-from gateway.execution import Engine
-from gateway.parameters import Parameters
+from gateway.operations.execution import Engine
+from gateway.operations.parameters import Parameters
 from schema.context import Context
 
 if TYPE_CHECKING:
-    from gateway.wiring import Wired
+    from gateway.wiring.root import Wired
 
 LONGEST_S = 2.0  # of any number of documents: those after that are run when they are asked for
 SAMPLES: dict[str, Any] = {

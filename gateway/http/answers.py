@@ -13,15 +13,15 @@ from graphql import ExecutionResult, OperationType
 from starlette.requests import Request
 from starlette.responses import Response
 
-from gateway import sql_report
-from gateway.execution import OperationContext
 from gateway.http.compression import accepted, compress
 from gateway.http.conditions import IfNoneMatch, etag, tag_of
 from gateway.http.negotiation import EVENTS
 from gateway.http.profiles import Profile
 from gateway.http.reading import BY_URL
 from gateway.http.responses import NOT_KEPT, REVALIDATED, answer, unchanged
-from gateway.operations import Operation, Operations
+from gateway.operations import sql_report
+from gateway.operations.execution import OperationContext
+from gateway.operations.running import Operation, Operations
 
 REPORT = "dashtam-cost"  # asks for the cost, which is never the same again
 

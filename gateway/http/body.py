@@ -8,7 +8,7 @@ from starlette.datastructures import Headers
 from starlette.requests import ClientDisconnect
 from starlette.types import Message, Receive, Scope
 
-from gateway.faults import Fault, bad_request
+from gateway.operations.faults import Fault, bad_request
 
 URL_MAX = 8 << 10
 HEADERS_MAX = 32 << 10

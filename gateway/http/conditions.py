@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from hashlib import sha256
 
 from gateway.http.compression import CODINGS
-from gateway.parameters import Parameters
+from gateway.operations.parameters import Parameters
 
 TAG = re.compile(r'(?:W/)?"([\x21\x23-\x7e\x80-\xff]*)"')
 

@@ -16,13 +16,8 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from domain.errors import Unavailable
-from gateway.admission import Admission, whose_of
-from gateway.clients import client_of
 from gateway.cost.pricing import Pricing
 from gateway.documents.store import Documents
-from gateway.execution import CLEANUP_S_MAX, Engine, OperationContext, attended
-from gateway.faults import Fault, overloaded
-from gateway.guard import Refused
 from gateway.http.answers import Answers, Asked
 from gateway.http.body import Body, fits
 from gateway.http.csrf import CsrfRules
@@ -31,16 +26,21 @@ from gateway.http.profiles import AUDITED, Profile
 from gateway.http.reading import BY_URL, FORM, admitted, asked, offered, path_of
 from gateway.http.responses import answer, fault_error, request_error
 from gateway.http.uploads import UploadPlaces
-from gateway.idempotency import KEY, Repeating
-from gateway.operations import (
+from gateway.operations.admission import Admission, whose_of
+from gateway.operations.clients import client_of
+from gateway.operations.execution import CLEANUP_S_MAX, Engine, OperationContext, attended
+from gateway.operations.faults import Fault, overloaded
+from gateway.operations.guard import Refused
+from gateway.operations.idempotency import KEY, Repeating
+from gateway.operations.parameters import Parameters
+from gateway.operations.points import Meter, Unmetered
+from gateway.operations.running import (
     OPERATIONS_MAX,
     Operation,
     Operations,
     Places,
     bug,
 )
-from gateway.parameters import Parameters
-from gateway.points import Meter, Unmetered
 from gateway.sse.endpoint import EventStreams
 
 __all__ = ["CsrfRules", "Fault", "GraphQLOverHttp", "Operation", "OperationContext"]

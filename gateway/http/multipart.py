@@ -11,9 +11,9 @@ from typing import Any
 from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, parse_options_header
 
-from gateway import strict_json
-from gateway.faults import Fault, bad_request, bad_text
-from gateway.parameters import from_json
+from gateway.operations import strict_json
+from gateway.operations.faults import Fault, bad_request, bad_text
+from gateway.operations.parameters import from_json
 
 FILES_MAX = 5
 TARGETS_MAX = 20

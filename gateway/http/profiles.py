@@ -22,8 +22,8 @@ method wants it: QUERY itself is allowed (RFC 10008).
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from gateway.faults import Fault, Malformed
 from gateway.http.negotiation import EVENTS, LEGACY, RESPONSE
+from gateway.operations.faults import Fault, Malformed
 from gateway.settings import HttpProfile
 
 UNREADABLE = frozenset({"GRAPHQL_PARSE_FAILED", "BAD_USER_INPUT"})

@@ -7,9 +7,9 @@ from uuid import uuid4
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
-from gateway.faults import Fault
 from gateway.http.negotiation import LEGACY
 from gateway.http.responses import encode, fault_error
+from gateway.operations.faults import Fault
 
 HEAD_MAX = 64 << 10  # bytes of what comes after its first piece; the parser holds all of it
 HEAD_S_MAX = 20.0  # from its first byte, or from the connection's beginning

@@ -8,11 +8,11 @@ from urllib.parse import unquote_to_bytes
 from starlette.datastructures import Headers
 from starlette.types import Scope
 
-from gateway import parameters, strict_json
-from gateway.faults import Fault, Malformed, bad_text
 from gateway.http import multipart
 from gateway.http.body import Body
-from gateway.parameters import Parameters
+from gateway.operations import parameters, strict_json
+from gateway.operations.faults import Fault, Malformed, bad_text
+from gateway.operations.parameters import Parameters
 
 JSON = "application/json"
 FORM = "multipart/form-data"

@@ -8,8 +8,8 @@ import msgspec
 from graphql import GraphQLError
 from starlette.responses import Response
 
-from gateway.faults import Fault
 from gateway.http.negotiation import EVENTS, LEGACY
+from gateway.operations.faults import Fault
 from gateway.sse.messages import only
 from gateway.telemetry import count_error
 

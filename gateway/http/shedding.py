@@ -8,13 +8,13 @@ import structlog
 from starlette.datastructures import Headers
 
 from gateway import telemetry
-from gateway.admission import Admission, whose_of
-from gateway.faults import Fault
-from gateway.health import Health
 from gateway.http.negotiation import LEGACY, RESPONSE, negotiate
 from gateway.http.responses import encode, fault_error
+from gateway.operations.admission import Admission, whose_of
+from gateway.operations.faults import Fault
+from gateway.routes.health import Health
 from gateway.sse.transport import HttpTransport
-from gateway.tracing import trace_id_of
+from gateway.telemetry.tracing import trace_id_of
 
 PATH = "/graphql"
 METHODS = frozenset({"GET", "POST", "QUERY"})

@@ -4,8 +4,8 @@ from collections import Counter
 from collections.abc import Hashable, Iterator
 from contextlib import contextmanager
 
-from gateway.faults import Fault
-from gateway.operations import RETRY_AFTER_S, Places
+from gateway.operations.faults import Fault
+from gateway.operations.running import RETRY_AFTER_S, Places
 
 EACH_MAX = 2
 

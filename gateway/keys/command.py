@@ -11,8 +11,8 @@ from adapters.security.keyring import KeyringError
 from domain.identity import NOBODY, Actor, Role
 from gateway.keys.rotating import NotAllRewrapped, Progress, Rotated, RotateKeys, rotate_keys
 from gateway.settings import Settings, SettingsError
-from gateway.shell import console
-from gateway.wiring import wire
+from gateway.shell.runs import console
+from gateway.wiring.root import wire
 
 SHOWN_MAX = 20
 OPERATOR = Actor(user_id=NOBODY, role=Role.ADMIN)

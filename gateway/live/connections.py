@@ -8,7 +8,7 @@ from enum import Enum, auto
 from typing import Protocol
 
 from domain.identity import SessionId, UserId
-from gateway.faults import overloaded
+from gateway.operations.faults import overloaded
 
 RETRY_AFTER_S = 5
 DRAINED_S_MAX = 6.0  # the last words of one, and its farewell

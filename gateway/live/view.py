@@ -7,11 +7,11 @@ from typing import Any, Generic, Protocol, TypeVar
 from starlette.requests import HTTPConnection
 
 from gateway.auth import Admitted
-from gateway.execution import OperationContext
-from gateway.faults import Fault
 from gateway.live.connections import RETRY_AFTER_S, Connections, End
 from gateway.live.watching import Watch
-from gateway.operations import Operations, Places
+from gateway.operations.execution import OperationContext
+from gateway.operations.faults import Fault
+from gateway.operations.running import Operations, Places
 
 
 class LiveContext(OperationContext, Protocol):

@@ -8,8 +8,8 @@ import structlog
 
 from domain.errors import Unavailable
 from gateway.auth import Admitted
-from gateway.faults import Fault
 from gateway.live.connections import End
+from gateway.operations.faults import Fault
 
 NOBODY_KNOWS = "nobody can tell whether you are signed in"
 

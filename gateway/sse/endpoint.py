@@ -9,7 +9,7 @@ from starlette.responses import Response
 
 from gateway.live.subscription import subscribed
 from gateway.live.view import Live, LiveContext, too_many
-from gateway.operations import Operation
+from gateway.operations.running import Operation
 from gateway.sse.stream import EventStream
 
 C = TypeVar("C", bound=LiveContext)

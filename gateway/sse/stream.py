@@ -14,13 +14,13 @@ from starlette.types import Receive, Scope, Send
 from domain.identity import SessionId
 from gateway import telemetry
 from gateway.auth import Admitted
-from gateway.execution import disconnected
 from gateway.http.negotiation import EVENTS
 from gateway.http.responses import encode, error
 from gateway.live.connections import End
 from gateway.live.subscription import Errors, ended, follow
 from gateway.live.view import Live, LiveContext
-from gateway.operations import Operation
+from gateway.operations.execution import disconnected
+from gateway.operations.running import Operation
 from gateway.sse.messages import COMPLETE, HEARTBEAT, following, retry
 from gateway.sse.transport import abort, prepare
 

@@ -15,7 +15,7 @@ from gateway.settings import Settings
 from gateway.telemetry.asked import Asked, asked
 
 if TYPE_CHECKING:
-    from gateway.health import Health
+    from gateway.routes.health import Health
     from gateway.telemetry.watching import Watching
 
 __all__ = ["Readiness", "check", "count_error", "current", "opened"]

@@ -17,7 +17,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from gateway.health import alive
+from gateway.routes.health import alive
 from gateway.settings import Settings, SettingsError
 from gateway.telemetry import Readiness
 

@@ -12,13 +12,13 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from adapters import telemetry
 from domain.limits import Limit, Limits, Verdict
-from gateway.shared_limits import SharedLimits
 from gateway.telemetry import metrics as m
 from gateway.telemetry.metrics import Instruments, Readings
 from gateway.telemetry.outside import Outside, provider_label
 from gateway.telemetry.process import add_process
 from gateway.telemetry.requests import Requests
 from gateway.telemetry.work import Work
+from gateway.wiring.shared_limits import SharedLimits
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,14 +11,14 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 from domain.errors import Unavailable
 from domain.identity import SessionId
 from gateway.auth import Admitted
-from gateway.clients import ANONYMOUS, client_said
-from gateway.faults import Fault
 from gateway.http.answers import REPORT
 from gateway.http.reading import LONG
 from gateway.http.responses import encode
 from gateway.live.connections import End
 from gateway.live.view import Live
 from gateway.live.watching import Watch
+from gateway.operations.clients import ANONYMOUS, client_said
+from gateway.operations.faults import Fault
 from gateway.websocket.messages import (
     AGAIN,
     BROKEN,

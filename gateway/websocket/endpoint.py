@@ -10,12 +10,12 @@ from typing import Generic, TypeVar
 from starlette.types import ASGIApp, Receive, Scope, Send
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
-from gateway.faults import Fault
 from gateway.http.body import fits
 from gateway.http.csrf import CsrfRules
 from gateway.http.negotiation import LEGACY
 from gateway.http.responses import answer, error
 from gateway.live.view import Live, LiveContext
+from gateway.operations.faults import Fault
 from gateway.websocket.connection import Socket
 from gateway.websocket.messages import PROTOCOL, WRONG_PROTOCOL
 

@@ -7,7 +7,7 @@ import json
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
-from gateway import strict_json
+from gateway.operations import strict_json
 
 PROTOCOL = "graphql-transport-ws"
 ID_MAX = 128  # characters; clients send a UUID or a number

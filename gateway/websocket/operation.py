@@ -7,12 +7,12 @@ from uuid import uuid4
 import structlog
 from graphql import OperationType
 
-from gateway.faults import Fault, bad_text
 from gateway.http.responses import error
 from gateway.live.subscription import Errors, ended, executed, follow, subscribed
 from gateway.live.view import LiveContext
-from gateway.operations import Operation
-from gateway.parameters import Parameters, parameters
+from gateway.operations.faults import Fault, bad_text
+from gateway.operations.parameters import Parameters, parameters
+from gateway.operations.running import Operation
 from gateway.websocket.messages import INVALID, Closing, Subscribe
 
 if TYPE_CHECKING:

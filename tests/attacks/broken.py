@@ -23,8 +23,8 @@ from gateway.asgi import _sessions, graphql_view, live_of, sockets_view
 from gateway.http.endpoint import DEADLINE_S
 from gateway.settings import HttpProfile, Settings
 from gateway.sse.endpoint import EventStreams
-from gateway.tracing import Traced
-from gateway.wiring import Wired, wire
+from gateway.telemetry.tracing import Traced
+from gateway.wiring.root import Wired, wire
 from tests.attacks.stand import Target, people, production, served
 from tests.servers import Database
 

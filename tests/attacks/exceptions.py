@@ -29,8 +29,8 @@ from graphql import GraphQLError, GraphQLSyntaxError, Source
 from adapters.postgres import snapshot
 from domain import errors
 from domain.ports import Unsealable
-from gateway.faults import Fault
-from gateway.guard import Refused
+from gateway.operations.faults import Fault
+from gateway.operations.guard import Refused
 from gateway.settings import SettingsError
 from schema.context import Abandoned
 

@@ -17,10 +17,10 @@ from starlette.applications import Starlette
 
 from adapters.security.keyring import Keyring
 from gateway.asgi import create_app
-from gateway.serving import _config, _Draining
+from gateway.processes.serving import _config, _Draining
 from gateway.settings import Settings
 from gateway.telemetry.metrics import CODES
-from gateway.wiring import wire
+from gateway.wiring.root import wire
 from tests.e2e.linking import checking, import_file
 from tests.e2e.stack import Client, environment, make_user
 from tests.gateway.http.served import until

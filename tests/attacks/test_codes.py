@@ -14,9 +14,9 @@ from structlog.testing import capture_logs
 from adapters.postgres.documents import ToPublish
 from domain.errors import Unavailable
 from gateway.asgi import create_app
-from gateway.clients import Client as ClientOf
 from gateway.documents.names import digest
 from gateway.documents.publishing import publish
+from gateway.operations.clients import Client as ClientOf
 from gateway.settings import HttpProfile, Settings
 from gateway.telemetry.metrics import CODES
 from schema.ids import global_id

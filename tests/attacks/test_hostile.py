@@ -12,7 +12,7 @@ import structlog
 import websockets
 
 from gateway.settings import Settings
-from gateway.wiring import wire
+from gateway.wiring.root import wire
 from tests.attacks.hostile import Request, documents, every
 from tests.attacks.raw import Answer, wired
 from tests.attacks.stand import errors_of, production

@@ -12,7 +12,7 @@ from starlette.applications import Starlette
 
 from gateway.doctor.finding import Finding
 from gateway.doctor.network import addresses, port, redis, redis_version
-from gateway.health import Health
+from gateway.routes.health import Health
 from gateway.settings import Mode, Settings
 from tests.e2e.stack import a_free_port, served_here
 from tests.servers import Database

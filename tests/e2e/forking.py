@@ -20,11 +20,11 @@ import gateway.asgi
 import gateway.audit.command
 import gateway.documents.command
 import gateway.keys.command
-import gateway.people
-import gateway.schema_check
-import gateway.serving
-import gateway.shell
-import gateway.worker  # noqa: F401 - all of them for the forks
+import gateway.processes.serving
+import gateway.shell.people
+import gateway.shell.runs
+import gateway.shell.schema_check
+import gateway.worker.process  # noqa: F401 - all of them for the forks
 from gateway.__main__ import main
 
 ASKED_MAX = 1 << 20

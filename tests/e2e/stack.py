@@ -23,7 +23,7 @@ from domain.commands.people import CreateUser, actor_to_be, create_user
 from domain.identity import Role
 from domain.secret import Secret
 from gateway.settings import Settings
-from gateway.wiring import Wired, wire
+from gateway.wiring.root import Wired, wire
 from tests.e2e.forked import Process, fork
 from tests.servers import Database
 

@@ -13,8 +13,8 @@ import asyncpg
 import httpx2
 import pytest
 
-from gateway import demo
 from gateway.asgi import _sessions, graphql_view
+from gateway.processes import demo
 from tests.e2e.linking import brokerages, import_file, linked
 from tests.e2e.stack import Client, Stack
 from tests.gateway.http.served import served

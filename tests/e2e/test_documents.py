@@ -19,10 +19,10 @@ import websockets
 
 from adapters.postgres.documents import LOCK, ToPublish
 from gateway.asgi import create_app
-from gateway.clients import Client
 from gateway.documents import builtin
 from gateway.documents.names import digest
 from gateway.documents.publishing import listed, publish
+from gateway.operations.clients import Client
 from gateway.settings import Settings
 from tests.e2e.stack import (
     PASSWORD,
@@ -313,7 +313,7 @@ async def test_people_sign_in_by_documents_alone_and_what_they_use_is_known(
 
 
 async def _person(settings: Settings, email: str) -> None:
-    from gateway.wiring import wire
+    from gateway.wiring.root import wire
 
     async with wire(settings) as wired:
         await make_user(wired, email)

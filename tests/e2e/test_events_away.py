@@ -9,7 +9,7 @@ from pathlib import Path
 import asyncpg
 
 from gateway.settings import Settings
-from gateway.wiring import wire
+from gateway.wiring.root import wire
 from tests.e2e.listening import Happening, Listener, words_of
 from tests.e2e.stack import (
     Program,

@@ -13,9 +13,9 @@ from typing import Any
 
 import httpx2
 
-from gateway import demo
+from gateway.processes import demo
 from gateway.settings import Settings
-from gateway.wiring import wire
+from gateway.wiring.root import wire
 from tests.e2e.stack import (
     ROOT,
     SIGN_IN,

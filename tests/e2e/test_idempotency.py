@@ -15,7 +15,7 @@ import pytest
 from domain.commands.attempts import user_of
 from domain.identity import Role
 from gateway.asgi import _sessions, create_app, graphql_view
-from gateway.idempotency import ANSWERS
+from gateway.operations.idempotency import ANSWERS
 from gateway.settings import Settings
 from tests.e2e.linking import checking
 from tests.e2e.stack import (

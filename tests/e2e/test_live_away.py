@@ -11,7 +11,7 @@ import asyncpg
 import pytest
 
 from gateway.settings import Settings
-from gateway.wiring import wire
+from gateway.wiring.root import wire
 from schema import ids
 from tests.e2e.linking import connect_scenario
 from tests.e2e.live import PROGRESS, Live, live_of

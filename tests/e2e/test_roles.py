@@ -9,7 +9,7 @@ import httpx2
 
 from domain.identity import Role
 from gateway.asgi import create_app
-from gateway.people import grant
+from gateway.shell.people import grant
 from schema.ids import global_id
 from tests.e2e.live import Live, live_of
 from tests.e2e.stack import Client, Stack, served_here

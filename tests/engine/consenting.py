@@ -22,7 +22,7 @@ from domain.identity import Actor, Role, SessionId, UserId
 from domain.links import AuthMethod, Capability, ProviderCategory, ProviderInfo
 from domain.providers import Consent
 from domain.sync import Login, Page, PullRequest, QuarantinedRow, SyncScope
-from gateway.wiring import wire
+from gateway.wiring.root import wire
 from tests.engine.world import known, settings_of
 from tests.servers import Database
 

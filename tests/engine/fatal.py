@@ -31,9 +31,9 @@ from domain.ports import Fanout, Store
 from domain.providers import Consent
 from domain.storage.work import Work
 from domain.sync import Login, RunId
-from gateway.chores import Chore
-from gateway.wiring import Wired, wire
-from gateway.worker import Worker
+from gateway.wiring.root import Wired, wire
+from gateway.worker.chores import Chore
+from gateway.worker.process import Worker
 from tests.engine.forking import serve
 from tests.engine.rotating import INFO, Rotating
 from tests.engine.scripted import accounts, checking, spent, transactions

@@ -15,7 +15,7 @@ from adapters.providers.sandbox import Sandbox
 from domain.commands.running import RunSync, run_sync
 from domain.identity import Actor, Role, UserId, new_id
 from domain.sync import RunId
-from gateway.wiring import wire
+from gateway.wiring.root import wire
 from tests.engine.forking import serve
 from tests.engine.world import settings_of
 from tests.servers import Database

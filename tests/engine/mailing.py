@@ -19,7 +19,7 @@ from domain.identity import UserId
 from domain.mail import Letter, Template
 from domain.ports import App
 from domain.secret import Secret
-from gateway.chores import CHORES
+from gateway.worker.chores import CHORES
 from tests.engine.sessions import nobody
 from tests.engine.world import PASSWORD, Engine
 

@@ -21,7 +21,7 @@ from adapters.providers.schwab import Schwab
 from domain.commands.running import RunSync, run_sync
 from domain.identity import Actor, Role, UserId, new_id
 from domain.sync import RunId
-from gateway.wiring import wire
+from gateway.wiring.root import wire
 from tests.engine.world import settings_of
 from tests.providers.fakes import outside
 from tests.providers.simulators.schwab import CLIENT_ID, CLIENT_SECRET

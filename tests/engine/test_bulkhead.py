@@ -13,7 +13,7 @@ import pytest
 from domain.commands.sync import JOB, take_up
 from domain.links import LinkStatus
 from domain.sync import Page, PullRequest
-from gateway.queues import AT_ONCE, AT_ONE_PROVIDER
+from gateway.worker.queues import AT_ONCE, AT_ONE_PROVIDER
 from tests.builders import a_link
 from tests.engine.scripted import INFO, Scripted
 from tests.engine.test_leases import no_job_left, until, working

@@ -14,7 +14,7 @@ from domain.commands.leases import Busy, LeaseLost
 from domain.errors import ProviderUnavailable
 from domain.identity import new_id
 from domain.sync import LEASE, SyncStatus
-from gateway.worker import Worker
+from gateway.worker.process import Worker
 from tests.builders import money
 from tests.engine.scripted import Scripted, accounts, checking, spent, transactions
 from tests.engine.world import DATA, Engine

@@ -17,7 +17,7 @@ from domain.errors import Unavailable
 from domain.identity import new_id
 from domain.ports import RUN_MOVED
 from domain.sync import RunId, SyncStatus
-from gateway.movements import RunMovements
+from gateway.live.movements import RunMovements
 from tests.builders import a_mac
 from tests.engine.world import Engine
 from tests.gateway.http.served import until

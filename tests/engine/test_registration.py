@@ -20,7 +20,7 @@ from domain.errors import (
 from domain.identity import NOBODY, User
 from domain.limits import LimitSettings
 from domain.mail import Template
-from gateway.chores import mail
+from gateway.worker.chores import mail
 from tests.engine.mailing import (
     NEW,
     OTHER_PASSWORD,

@@ -11,8 +11,8 @@ from domain.errors import ProviderUnavailable
 from domain.links import LinkId, LinkStatus
 from domain.providers import Allowance
 from domain.sync import SyncStatus
-from gateway.queues import AT_ONE_PROVIDER
-from gateway.worker import SCHEDULE_EVERY_S
+from gateway.worker.process import SCHEDULE_EVERY_S
+from gateway.worker.queues import AT_ONE_PROVIDER
 from tests.builders import a_link
 from tests.engine.simulated import Counting, Kept, Simulation
 from tests.engine.world import MORNING

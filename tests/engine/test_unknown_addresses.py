@@ -14,7 +14,7 @@ from domain.commands.signing_in import FAILED, record_failed
 from domain.errors import NotFound, NotPermitted
 from domain.identity import NOBODY, UserId, new_id
 from domain.secret import Secret
-from gateway.chores import CHORES
+from gateway.worker.chores import CHORES
 from tests.engine.sessions import EMAIL, PHONE, enter
 from tests.engine.world import Engine
 

@@ -30,7 +30,7 @@ from domain.providers import Provider
 from domain.secret import Secret, Secrets
 from domain.sync import RunId, SyncRun
 from gateway.settings import Settings
-from gateway.wiring import Wired, wire
+from gateway.wiring.root import Wired, wire
 from tests.servers import Database
 
 MORNING = datetime(2026, 11, 21, 9, 30, tzinfo=UTC)

@@ -28,7 +28,7 @@ def an_event(seq: int, **said: Any) -> Told:
 
 
 class Log:
-    """What `gateway.feed` reads from. `reads` are the places that were asked for, of each."""
+    """What `gateway.live.feed` reads from. `reads` are the places that were asked for, of each."""
 
     def __init__(self) -> None:
         self.events: dict[UserId, list[Told]] = defaultdict(list)

@@ -19,9 +19,9 @@ from starlette.routing import Route
 from domain.commands.sessions import note_use
 from gateway.asgi import graphql_view
 from gateway.auth import Authenticator
-from gateway.oauth import Callback
-from gateway.tracing import Traced
-from gateway.wiring import Wired, wire
+from gateway.routes.oauth import Callback
+from gateway.telemetry.tracing import Traced
+from gateway.wiring.root import Wired, wire
 from tests.e2e.stack import Client, make_user
 from tests.engine.world import known, roomy, settings_of
 from tests.providers.authorized import Bank, Dialogue

@@ -23,9 +23,9 @@ from domain.limits import Limit
 from domain.sync import RunId, SyncRun
 from gateway.asgi import graphql_view
 from gateway.auth import Authenticator
-from gateway.tracing import Traced
-from gateway.webhooks import Webhooks
-from gateway.wiring import Wired, wire
+from gateway.routes.webhooks import Webhooks
+from gateway.telemetry.tracing import Traced
+from gateway.wiring.root import Wired, wire
 from tests.e2e.stack import Client, make_user
 from tests.engine.world import known, roomy, settings_of
 from tests.gateway.oauth import Clock

@@ -4,8 +4,8 @@ import asyncio
 
 import pytest
 
-from gateway.admission import FIRST, LEAST, Admission, whose_of
-from gateway.faults import Fault
+from gateway.operations.admission import FIRST, LEAST, Admission, whose_of
+from gateway.operations.faults import Fault
 from tests.gateway.http.served import until
 
 

@@ -10,7 +10,7 @@ import pytest
 from starlette.applications import Starlette
 from structlog.testing import capture_logs
 
-from gateway.draining import Drain, turn_away
+from gateway.processes.draining import Drain, turn_away
 
 
 class Connections:

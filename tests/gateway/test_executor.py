@@ -30,10 +30,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gateway.documents.store import Documents
-from gateway.execution import Engine
-from gateway.executor import PlainExecutor, Readers
-from gateway.guard import Limits
-from gateway.parameters import Parameters
+from gateway.operations.execution import Engine
+from gateway.operations.executor import PlainExecutor, Readers
+from gateway.operations.guard import Limits
+from gateway.operations.parameters import Parameters
 from schema.plain import Plain
 
 EXAMPLES = 20_000 if os.environ.get("DASHTAM_TEST_LONG") else 400

@@ -9,7 +9,7 @@ import pytest
 
 from domain.errors import RateLimited
 from domain.identity import UserId, new_id
-from gateway.feed import BEHIND_MAX, PAGE, EventFeed, Follower
+from gateway.live.feed import BEHIND_MAX, PAGE, EventFeed, Follower
 from tests.gateway.events import Log, Said
 from tests.gateway.http.served import until
 

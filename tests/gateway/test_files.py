@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from gateway.serving import _allow_files
+from gateway.processes.serving import _allow_files
 
 
 @pytest.fixture

@@ -17,8 +17,8 @@ from starlette.applications import Starlette
 from starlette.middleware import Middleware
 
 from domain.limits import Limit
-from gateway.tracing import Traced
-from gateway.webhooks import BODY_MAX, UNPROVEN, Webhooks
+from gateway.routes.webhooks import BODY_MAX, UNPROVEN, Webhooks
+from gateway.telemetry.tracing import Traced
 from tests.e2e.stack import Client
 from tests.gateway.plaid import HOOK, Gateway, connect, linked
 from tests.providers.simulators.base import Trouble

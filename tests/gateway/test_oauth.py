@@ -16,8 +16,8 @@ from adapters.postgres.doors import PostgresDoors
 from domain.errors import Unavailable
 from domain.limits import Limit
 from domain.providers import Consent
-from gateway.oauth import Callback
-from gateway.tracing import Traced
+from gateway.routes.oauth import Callback
+from gateway.telemetry.tracing import Traced
 from tests.e2e.stack import Client
 from tests.engine.world import known
 from tests.gateway.oauth import APP, BEGIN, COMPLETE, Begun, Gateway, a_gateway, fragment

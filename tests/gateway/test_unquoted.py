@@ -6,7 +6,7 @@ import pytest
 from graphql import OperationDefinitionNode, parse
 from graphql.execution.values import get_variable_values
 
-from gateway.execution import unquoted
+from gateway.operations.execution import unquoted
 from schema.schema import schema
 
 SECRET = "a password of found: nine value: words"

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from gateway.demo import prepare_demo
+from gateway.processes.demo import prepare_demo
 from tests.conformance.node import installed
 from tests.e2e.stack import Stack, a_stack
 from tests.servers import Postgres

@@ -9,9 +9,9 @@ from urllib.parse import urlsplit
 import pyotp
 
 from domain.passwords import LENGTH_MIN
-from gateway import demo as person
 from gateway.asgi import create_app
-from gateway.graphiql import BUILT, GraphiQL
+from gateway.processes import demo as person
+from gateway.routes.graphiql import BUILT, GraphiQL
 from tests.e2e.linking import checking
 from tests.e2e.mailbox import Mailbox, token_of
 from tests.e2e.stack import PASSWORD, Stack, served_here

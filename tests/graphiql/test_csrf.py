@@ -10,8 +10,8 @@ import asyncpg
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from gateway import demo as person
 from gateway.asgi import create_app
+from gateway.processes import demo as person
 from tests.e2e.stack import PASSWORD, Stack, a_free_port, served_here
 from tests.graphiql.conftest import Browse
 

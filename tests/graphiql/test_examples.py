@@ -8,9 +8,9 @@ import pytest
 from graphql import get_operation_ast
 from graphql.execution import get_variable_values
 
-from gateway.demo import EMAIL, PASSWORD
 from gateway.documents.ours import documents_of
 from gateway.documents.reading import Document
+from gateway.processes.demo import EMAIL, PASSWORD
 from gateway.settings import Settings
 from schema.schema import schema
 from tests.e2e.stack import Stack

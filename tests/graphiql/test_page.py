@@ -10,10 +10,10 @@ import pytest
 from starlette.applications import Starlette
 
 from adapters.security.keyring import Keyring
-from gateway import demo
 from gateway.asgi import create_app
-from gateway.assets import PAGES
-from gateway.graphiql import OURS, GraphiQL
+from gateway.processes import demo
+from gateway.routes.assets import PAGES
+from gateway.routes.graphiql import OURS, GraphiQL
 from gateway.settings import Settings
 from tests.e2e.stack import environment, served_here
 from tests.servers import Database, Postgres

@@ -10,12 +10,12 @@ import pytest
 
 from adapters.security.keyring import Keyring
 from domain.identity import Role
-from gateway import demo as person
 from gateway.asgi import create_app
 from gateway.documents import builtin
+from gateway.operations.sql_report import CHARACTERS_MAX, STATEMENTS_MAX, SqlReport
+from gateway.processes import demo as person
 from gateway.settings import Settings
-from gateway.sql_report import CHARACTERS_MAX, STATEMENTS_MAX, SqlReport
-from gateway.wiring import wire
+from gateway.wiring.root import wire
 from tests.e2e.stack import Client, Stack, environment, make_user, served_here
 from tests.servers import Postgres
 

@@ -204,7 +204,7 @@ def test_without_a_browser_the_tests_say_what_to_install_and_how_to_do_without(
 @pytest.fixture
 def web(ready: Path) -> Path:
     """A clone that was set up, with sources of GraphiQL and tools that build one file of it."""
-    for name in ("web/package-lock.json", "web/src/main.jsx", "gateway/pages/session.js"):
+    for name in ("web/package-lock.json", "web/src/main.jsx", "gateway/routes/pages/session.js"):
         (ready / name).parent.mkdir(parents=True, exist_ok=True)
         (ready / name).write_text("{}")
     program(ready / "tools/npm", f"echo npm $1 >> {ready}/asked")
@@ -240,7 +240,7 @@ def test_graphiql_is_built_once_and_again_when_a_source_of_it_changed(web: Path)
     built = "Building GraphiQL (once, some seconds) …\n", ["npm ci", "node build"]
     assert start(web) == built
     assert start(web) == ("", [])
-    for source in ("web/src/main.jsx", "web/package-lock.json", "gateway/pages/session.js"):
+    for source in ("web/src/main.jsx", "web/package-lock.json", "gateway/routes/pages/session.js"):
         (web / source).write_text(f"{source} changed")
         assert start(web) == built
     assert page(web) == "web/src/main.jsx changed"

@@ -28,16 +28,16 @@ from domain.ports import App
 from domain.sync import RunId
 from gateway.asgi import graphql_view, live_of
 from gateway.auth import Authenticator
-from gateway.chores import CHORES
 from gateway.documents.store import Documents
-from gateway.faults import Fault
-from gateway.feed import feed_of
 from gateway.http.endpoint import GraphQLOverHttp
 from gateway.http.responses import fault_error
+from gateway.live.feed import feed_of
 from gateway.live.view import Live
-from gateway.parameters import Parameters
+from gateway.operations.faults import Fault
+from gateway.operations.parameters import Parameters
 from gateway.settings import Settings
-from gateway.wiring import Wired, wire
+from gateway.wiring.root import Wired, wire
+from gateway.worker.chores import CHORES
 from schema.context import Context
 from tests.engine.consenting import Consenting
 from tests.engine.world import known, roomy

@@ -17,8 +17,8 @@ from domain.identity import Actor, Role, UserId
 from domain.limits import Limit
 from domain.ports import App
 from domain.storage.reads import Reads
-from gateway.faults import Fault
-from gateway.points import Points
+from gateway.operations.faults import Fault
+from gateway.operations.points import Points
 from schema.context import ClientInfo, Context
 
 LIMIT = Limit(name="points", burst=100, per_seconds=60_000, debt=100)  # a point in ten minutes

@@ -14,7 +14,7 @@ from structlog.testing import capture_logs
 from adapters.redis.limits import RedisLimits
 from domain.errors import Unavailable
 from domain.limits import Limit, LimitSettings
-from gateway.shared_limits import SharedLimits
+from gateway.wiring.shared_limits import SharedLimits
 from tests.servers import RedisServer, running_redis
 
 GUESSES = LimitSettings().sign_in_account

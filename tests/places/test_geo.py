@@ -10,7 +10,7 @@ import pytest
 
 from adapters.geo import Places, PlacesError
 from gateway.settings import SettingsError
-from gateway.wiring import wire
+from gateway.wiring.root import wire
 from tests.engine.world import settings_of
 from tests.places.places import GLASGOW_6, LONDON, SWISS, a_file
 from tests.servers import Database

@@ -14,7 +14,7 @@ from types import FrameType
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from gateway.instance import Instance
+    from gateway.processes.instance import Instance
 
 
 class Ready(http.server.BaseHTTPRequestHandler):
@@ -61,8 +61,8 @@ def main() -> None:
         child(sys.argv[1])
     # Here, so that the children start quickly.
     from gateway.embedded import EmbeddedError
-    from gateway.instance import ProcessesError
-    from gateway.processes import up
+    from gateway.processes.instance import ProcessesError
+    from gateway.processes.tree import up
 
     kinds = sys.argv[4:] or ["serve", "worker"]
     commands = {kind: (sys.executable, __file__, kind) for kind in kinds}

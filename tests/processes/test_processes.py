@@ -15,7 +15,7 @@ from typing import Self
 import asyncpg
 import pytest
 
-from gateway.instance import running_instance
+from gateway.processes.instance import running_instance
 
 STAND_IN = Path(__file__).with_name("stand_in.py")
 ROOT = STAND_IN.parents[2]

@@ -12,8 +12,8 @@ from domain.errors import Conflict, UnreadableFile
 from domain.imports import FILE_BYTES_MAX, Statement
 from domain.links import AuthMethod, Capability
 from domain.sync import PullRequest
-from gateway.outside import statement_of
 from gateway.settings import PROVIDERS
+from gateway.wiring.outside import statement_of
 from tests.csv import samples as csv
 from tests.ofx.samples import CHASE_CARD
 from tests.providers.conformance import ALL, AT, Case, Conformance, pulled

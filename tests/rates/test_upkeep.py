@@ -17,7 +17,7 @@ from adapters.rates import shipped
 from domain.errors import Unavailable
 from domain.money import Currency
 from domain.rates import Publication
-from gateway.rates import ECB, RateUpkeep, Source, source_of
+from gateway.worker.rates import ECB, RateUpkeep, Source, source_of
 from tests.builders import USD
 from tests.providers.simulators.base import Trouble
 from tests.rates.ecb import ALL, DAILY, NINETY_DAYS, Ecb, as_xml

@@ -13,7 +13,7 @@ import pytest
 from domain.identity import Actor, Role
 from gateway.asgi import create_app
 from gateway.settings import Settings
-from gateway.wiring import Wired, wire
+from gateway.wiring.root import Wired, wire
 from tests.e2e.stack import Client, environment, make_user, served_here
 from tests.servers import Database, Postgres
 

@@ -13,7 +13,7 @@ import pytest
 from domain.errors import Unavailable
 from domain.identity import Permission, Role
 from gateway.settings import Settings, SettingsError
-from gateway.wiring import Wired, wire
+from gateway.wiring.root import Wired, wire
 from tests.e2e.stack import Client, environment
 from tests.postgres.writes.world import connected
 from tests.roles.conftest import Home, at_home

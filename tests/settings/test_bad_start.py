@@ -11,9 +11,9 @@ from adapters.security.keyring import Keyring
 from domain.commands.people import CreateUser, actor_to_be, create_user
 from domain.identity import Role
 from domain.secret import Secret
-from gateway import demo
+from gateway.processes import demo
 from gateway.settings import Settings, SettingsError
-from gateway.wiring import wire
+from gateway.wiring.root import wire
 from tests.e2e.stack import bare_environment, dashtam
 from tests.servers import Database, Postgres, RedisServer
 

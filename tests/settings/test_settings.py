@@ -9,8 +9,8 @@ import pytest
 
 from adapters.providers.kit import checked
 from domain.errors import InvalidInput
-from gateway.outside import private_of, returns_of
 from gateway.settings import Argon2, Documents, HttpProfile, Mode, Settings, SettingsError
+from gateway.wiring.outside import private_of, returns_of
 
 PRODUCTION = {
     "DASHTAM_DATABASE_URL": "postgresql://app:hunter2@db/dashtam",

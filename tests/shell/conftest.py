@@ -7,7 +7,7 @@ from typing import TypeAlias
 import pytest
 
 from gateway.settings import Settings
-from gateway.wiring import Wired, wire
+from gateway.wiring.root import Wired, wire
 from tests.e2e.stack import Said, dashtam, environment
 from tests.servers import Database, Postgres
 

@@ -15,8 +15,8 @@ from domain.commands.links import ConnectProvider, connect_provider
 from domain.identity import Actor
 from domain.secret import Secrets
 from domain.sync import SyncCounts, SyncRun, SyncScope, SyncStatus
-from gateway.drawing import doing
-from gateway.wiring import Wired
+from gateway.shell.drawing import doing
+from gateway.wiring.root import Wired
 from tests.builders import a_run
 from tests.e2e.linking import checking
 from tests.e2e.stack import PROGRAM, make_user

@@ -10,9 +10,9 @@ from click.testing import CliRunner
 from domain.errors import Conflict, NotFound
 from domain.identity import Role
 from gateway.__main__ import main
-from gateway.people import grant, show
 from gateway.settings import Settings
-from gateway.wiring import Wired, wire
+from gateway.shell.people import grant, show
+from gateway.wiring.root import Wired, wire
 from tests.e2e.stack import PASSWORD, make_user
 from tests.postgres.writes.world import connected
 from tests.servers import Database, Postgres

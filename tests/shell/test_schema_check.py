@@ -8,7 +8,7 @@ from pathlib import Path
 import asyncpg
 import pytest
 
-from gateway.schema_check import NoSchema, check
+from gateway.shell.schema_check import NoSchema, check
 from schema.schema import printed
 from tests.servers import Database
 from tests.shell.conftest import Shell

@@ -11,7 +11,7 @@ from alembic.script import ScriptDirectory
 from domain.identity import Actor
 from gateway.migrate import SCRIPTS, _revisions
 from gateway.settings import Settings
-from gateway.wiring import Wired
+from gateway.wiring.root import Wired
 from schema.schema import printed
 from tests.e2e.linking import checking as a_statement
 from tests.e2e.stack import PASSWORD, make_user

@@ -9,7 +9,7 @@ import pytest
 from prometheus_client.samples import Sample
 
 from gateway.settings import Settings
-from gateway.wiring import wire
+from gateway.wiring.root import wire
 from tests.e2e.stack import Client, Stack, a_free_port, environment, running, until_ready
 from tests.servers import Postgres
 from tests.telemetry.collector import Collector, collecting

@@ -66,9 +66,9 @@ def test_what_there_is_not_is_refused_in_a_sentence(environ: dict[str, str], sen
 STARTED = """
 import asyncio, json, sys, threading
 from gateway.asgi import create_app
-from gateway.serving import serve
+from gateway.processes.serving import serve
 from gateway.settings import Settings
-from gateway.worker import work
+from gateway.worker.process import work
 import os
 
 async def main():

@@ -11,13 +11,14 @@ import httpx2
 import pytest
 
 from adapters.security.keyring import Keyring
-from gateway import demo, embedded
+from gateway import embedded
 from gateway.asgi import create_app
 from gateway.doctor.store import examined
 from gateway.migrate import is_current, migrate
+from gateway.processes import demo
 from gateway.settings import Settings
-from gateway.shell import sync
-from gateway.wiring import wire
+from gateway.shell.runs import sync
+from gateway.wiring.root import wire
 from tests.e2e.stack import Client, environment, served_here
 from tests.servers import Database, Postgres
 

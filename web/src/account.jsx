@@ -1,6 +1,6 @@
 import { useState } from "react";
 
-import { signIn, signOut } from "../../gateway/pages/session.js";
+import { signIn, signOut } from "../../gateway/routes/pages/session.js";
 
 /** The bar on top: who is signed in, or a form to do so. */
 export function Account({ who, suggested, onChange }) {

@@ -8,7 +8,7 @@ import { createClient } from "graphql-ws";
 import { useEffect, useMemo, useState } from "react";
 import { createRoot } from "react-dom/client";
 
-import { start, viewer } from "../../gateway/pages/session.js";
+import { start, viewer } from "../../gateway/routes/pages/session.js";
 import { Account } from "./account.jsx";
 import { COST_PLUGIN } from "./cost.jsx";
 import { DOCUMENTS_PLUGIN } from "./documents.jsx";

@@ -17,7 +17,7 @@ from gateway.cost.formula import Cost
 from gateway.cost.steps import lists_without_a_size, steps_of
 from gateway.cost.sums import CountsNeeded
 from gateway.documents.store import Documents
-from gateway.guard import Limits
+from gateway.operations.guard import Limits
 from schema.schema import schema
 from schema.sizes import SIZES
 

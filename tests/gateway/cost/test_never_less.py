@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from hypothesis_graphql import nodes, queries
 
-from gateway.guard import Refused
+from gateway.operations.guard import Refused
 from schema.schema import schema
 from tests.gateway.cost.documents import Writer, known_ids
 from tests.gateway.cost.world import FullWorld, Ran

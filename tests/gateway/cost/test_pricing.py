@@ -6,8 +6,8 @@ from graphql import OperationType
 from domain.errors import Unauthenticated
 from gateway.cost.pricing import NOBODY, ROOM, OwnCounts, Pricing
 from gateway.documents.reading import Document
-from gateway.guard import Refused
-from gateway.parameters import Parameters
+from gateway.operations.guard import Refused
+from gateway.operations.parameters import Parameters
 from schema.context import Context
 from tests.gateway.cost.world import FullWorld
 from tests.schema.builders import an_account

@@ -12,11 +12,11 @@ import pytest
 from graphql import DocumentNode, Lexer, Source, TokenKind, parse
 
 from gateway.cost.formula import Cost
-from gateway.guard import Limits, Refused, check
+from gateway.operations.guard import Limits, Refused, check
 from schema.schema import schema
 
 HAS = {"links": 3, "accounts": 10, "accounts_of_link": 4, "sessions": 100}
-OURS = ("/gateway/cost/", "/gateway/guard.py")
+OURS = ("/gateway/cost/", "/gateway/operations/guard.py")
 STEPS_A_TOKEN = 8
 KINDS = ("Account", "Link", "Holding", "Transaction", "SyncRun", "Session", "Viewer", "Security")
 BELOW = ("Account", "link"), ("Link", "accounts"), ("Holding", "account"), ("SyncRun", "link")

@@ -17,8 +17,8 @@ from domain.storage.reads import Reads
 from domain.sync import QuarantinedRow, SyncScope
 from gateway.cost.pricing import OwnCounts, Pricing
 from gateway.documents.store import Documents
-from gateway.guard import Limits
-from gateway.parameters import Parameters
+from gateway.operations.guard import Limits
+from gateway.operations.parameters import Parameters
 from schema.context import Context
 from schema.schema import schema
 from tests.schema.builders import (

@@ -9,14 +9,14 @@ from typing import Any
 import pytest
 from graphql import GraphQLError, build_schema
 
-from gateway.clients import Client, client_of, client_said
 from gateway.documents.names import digest
 from gateway.documents.published import Own, Published
 from gateway.documents.reading import Document
 from gateway.documents.store import Documents
-from gateway.faults import Fault
-from gateway.guard import Limits, Refused
-from gateway.parameters import from_query_string, parameters
+from gateway.operations.clients import Client, client_of, client_said
+from gateway.operations.faults import Fault
+from gateway.operations.guard import Limits, Refused
+from gateway.operations.parameters import from_query_string, parameters
 from gateway.settings import Documents as Mode
 
 SCHEMA = build_schema("type Query { me: User, name: String } type User { id: ID, name: String }")

@@ -17,7 +17,6 @@ from structlog.testing import capture_logs
 from adapters.postgres import documents as stored
 from adapters.postgres.documents import ToPublish
 from adapters.postgres.fanout import PostgresFanout
-from gateway.clients import Client
 from gateway.documents.following import Following
 from gateway.documents.limits import most_generous
 from gateway.documents.names import digest
@@ -25,8 +24,9 @@ from gateway.documents.publishing import NotPublished, publish, retire
 from gateway.documents.reading import Document
 from gateway.documents.store import Documents
 from gateway.documents.usage import NAMED_A_MINUTE_MAX, Unpublished, Usage
-from gateway.guard import Limits, Refused
-from gateway.parameters import parameters
+from gateway.operations.clients import Client
+from gateway.operations.guard import Limits, Refused
+from gateway.operations.parameters import parameters
 from gateway.settings import Documents as Mode
 from tests.gateway.documents.test_publishing import a_client, a_document
 from tests.servers import Database

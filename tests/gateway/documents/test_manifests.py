@@ -10,13 +10,13 @@ import pytest
 from graphql import OperationDefinitionNode, parse, print_ast
 
 from adapters.postgres.documents import ToPublish
-from gateway.assets import PAGES
 from gateway.documents import builtin
 from gateway.documents.checking import checked
 from gateway.documents.manifests import FILE_MAX, Unreadable, read
 from gateway.documents.names import digest
 from gateway.documents.store import Documents
-from gateway.guard import Limits
+from gateway.operations.guard import Limits
+from gateway.routes.assets import PAGES
 from schema.identity import STANDS_ALONE
 from schema.schema import schema
 

@@ -11,11 +11,11 @@ import pytest
 from adapters.postgres import documents
 from adapters.postgres.documents import DOCUMENTS_CHANGED, ToPublish, Use, note_uses
 from domain.errors import Unavailable
-from gateway.clients import Client
 from gateway.documents import builtin, publishing
 from gateway.documents.names import digest
 from gateway.documents.publishing import NotPublished, publish, retire
 from gateway.migrate import migrate
+from gateway.operations.clients import Client
 from tests.servers import Database
 
 NOW = datetime.now(UTC)

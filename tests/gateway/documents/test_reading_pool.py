@@ -12,8 +12,8 @@ from gateway.documents import reading
 from gateway.documents.reading import Document
 from gateway.documents.reading_pool import SHORT, ReadingPool
 from gateway.documents.store import Documents
-from gateway.faults import Fault
-from gateway.guard import Limits, Refused
+from gateway.operations.faults import Fault
+from gateway.operations.guard import Limits, Refused
 
 LONG = "{ " + "thing { id } " * 19 + " " * SHORT + "}"
 SCHEMA = build_schema("type Thing { id: ID } type Query { thing: Thing }")

@@ -18,10 +18,10 @@ from gateway.documents.ours import documents_of
 from gateway.documents.reading import Document
 from gateway.documents.store import Documents
 from gateway.documents.warming import Warming
-from gateway.execution import Engine
-from gateway.parameters import Parameters
+from gateway.operations.execution import Engine
+from gateway.operations.parameters import Parameters
 from gateway.settings import Settings
-from gateway.wiring import Wired, wire
+from gateway.wiring.root import Wired, wire
 from schema.context import Context
 from schema.schema import schema
 from tests.e2e.stack import environment

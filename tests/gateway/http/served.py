@@ -16,12 +16,12 @@ from strawberry.file_uploads import Upload as UploadScalar
 
 from domain.errors import Unavailable
 from gateway.documents.store import Documents
-from gateway.faults import Fault
-from gateway.guard import Limits
 from gateway.http import multipart
 from gateway.http.csrf import CsrfRules
 from gateway.http.endpoint import GraphQLOverHttp, Operation
 from gateway.http.protocol import HttpProtocol
+from gateway.operations.faults import Fault
+from gateway.operations.guard import Limits
 
 ALLOWED_ORIGIN = "https://app.example"
 SECRET = "db password=hunter2"

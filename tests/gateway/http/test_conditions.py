@@ -11,9 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.documents.names import digest
-from gateway.faults import Fault
 from gateway.http.conditions import IfNoneMatch, etag, tag_of
-from gateway.parameters import Parameters
+from gateway.operations.faults import Fault
+from gateway.operations.parameters import Parameters
 from tests.gateway.http.served import Context, Journal, a_view, served
 from tests.gateway.http.test_requests import JSON, NEW, OLD, refused
 

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 from graphql import GraphQLSchema, build_schema, print_ast
 
+from gateway.documents.recent import Recent
 from gateway.documents.store import Documents
-from gateway.guard import Limits, Refused
-from gateway.recent import Recent
+from gateway.operations.guard import Limits, Refused
 
 SCHEMA = build_schema(
     """

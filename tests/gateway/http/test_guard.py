@@ -17,7 +17,7 @@ from graphql import (
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gateway.guard import Limits, Refused, check
+from gateway.operations.guard import Limits, Refused, check
 
 LIMITS = Limits()
 ALONE = frozenset({"signIn", "signOut"})

@@ -9,9 +9,9 @@ from graphql import parse, validate
 from starlette.applications import Starlette
 
 from domain.passwords import LENGTH_MAX, LENGTH_MIN, LENGTH_MIN_WITH_SECOND_FACTOR
-from gateway.assets import PAGES
 from gateway.documents.builtin import manifest
-from gateway.mailed_pages import OURS, RESET, VERIFY, routes
+from gateway.routes.assets import PAGES
+from gateway.routes.mailed_pages import OURS, RESET, VERIFY, routes
 from schema.schema import schema
 from tests.e2e.stack import served_here
 

@@ -8,7 +8,7 @@ import httpx2
 from starlette.requests import Request
 
 from domain.errors import Unavailable
-from gateway.faults import Fault
+from gateway.operations.faults import Fault
 from tests.gateway.http.served import Journal, a_view, served, until
 from tests.gateway.http.test_execution import connected, head
 from tests.gateway.http.test_execution import one_answer as answer_of

@@ -6,8 +6,8 @@ from typing import Any, NamedTuple
 import httpx2
 import pytest
 
-from gateway.guard import Limits
 from gateway.http.profiles import AUDITED, PROFILES
+from gateway.operations.guard import Limits
 from gateway.settings import HttpProfile
 from tests.gateway.http.served import Journal, a_view, served
 from tests.gateway.http.test_requests import JSON, NEW, OLD

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.strict_json import NESTING_MAX, NotJson, NotText, loads, storable
+from gateway.operations.strict_json import NESTING_MAX, NotJson, NotText, loads, storable
 
 INT64 = st.integers(-(2**63), 2**63 - 1)
 TEXT = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"))

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from gateway.clients import Client
 from gateway.http.negotiation import EVENTS, LEGACY, RESPONSE, negotiate, streams
+from gateway.operations.clients import Client
 from tests.gateway.sse.served import ACCEPT, COMPLETE, Said, Served, read
 from tests.gateway.ws.served import NAMINGS, registering
 

@@ -21,23 +21,23 @@ from websockets.asyncio.client import ClientConnection
 
 from domain.errors import BadQuery, Unauthenticated, Unavailable
 from domain.identity import Actor, Role, SessionId, UserId, new_id
-from gateway.admission import Admission
 from gateway.auth import Admitted
-from gateway.clients import Client
 from gateway.cost.pricing import Pricing
 from gateway.documents.reading import Document
 from gateway.documents.store import Documents
-from gateway.execution import Engine
-from gateway.faults import Fault
-from gateway.guard import Limits
 from gateway.http.csrf import CsrfRules
 from gateway.live.connections import Connections
 from gateway.live.view import Live, LiveLimits
-from gateway.operations import Operations
-from gateway.serving import _config, _Draining
+from gateway.operations.admission import Admission
+from gateway.operations.clients import Client
+from gateway.operations.execution import Engine
+from gateway.operations.faults import Fault
+from gateway.operations.guard import Limits
+from gateway.operations.running import Operations
+from gateway.processes.serving import _config, _Draining
 from gateway.settings import Documents as Mode
 from gateway.settings import Settings
-from gateway.tracing import Traced
+from gateway.telemetry.tracing import Traced
 from gateway.websocket.endpoint import GraphQLOverWs
 from schema.errors import public
 from tests.gateway.http.served import SECRET, until

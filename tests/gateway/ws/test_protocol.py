@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import websockets
 
-from gateway.clients import Client
+from gateway.operations.clients import Client
 from tests.gateway.http.served import SECRET, until
 from tests.gateway.ws.served import NAMINGS, PROTOCOL, Served, Talk, closed, registering, served
 

@@ -14,7 +14,7 @@ from domain.errors import Unavailable
 from gateway.migrate import behind
 
 if TYPE_CHECKING:
-    from gateway.wiring import Wired
+    from gateway.wiring.root import Wired
 
 REVISION = "SELECT version_num FROM alembic_version"
 

@@ -23,9 +23,9 @@ from domain.errors import ProviderUnavailable, RateLimited, Unavailable
 from domain.ports import App
 from domain.providers import Forged, Notice, Notifying
 from gateway.auth import Authenticator
-from gateway.faults import Fault, overloaded
 from gateway.http.body import Body, fits
 from gateway.http.responses import answer, fault_error
+from gateway.operations.faults import Fault, overloaded
 
 BODY_MAX = 64 << 10  # bytes; those of Plaid have under 2 KiB
 BODY_S_MAX = 10.0

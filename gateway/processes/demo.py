@@ -14,7 +14,7 @@ from domain.secret import Secret
 from gateway.documents import builtin
 
 if TYPE_CHECKING:
-    from gateway.wiring import Wired
+    from gateway.wiring.root import Wired
 
 log = structlog.get_logger("dashtam.demo")
 

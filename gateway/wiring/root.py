@@ -39,15 +39,15 @@ from domain.providers import Provider
 from domain.storage.reads import Reads
 from gateway import telemetry
 from gateway.audit.watching import Sealing
-from gateway.feed import feed_of
-from gateway.mail import mail_of
-from gateway.movements import RunMovements
-from gateway.outside import outside_of, providers_of, returns_of, statement_of
+from gateway.live.feed import feed_of
+from gateway.live.movements import RunMovements
+from gateway.processes.starting import check_nothing_of_development, check_role
 from gateway.settings import Limits as LimitFigures
 from gateway.settings import Settings, SettingsError
-from gateway.shared_limits import SharedLimits
-from gateway.sharing import redis_fanout, redis_of, shared_limits
-from gateway.starting import check_nothing_of_development, check_role
+from gateway.wiring.mail import mail_of
+from gateway.wiring.outside import outside_of, providers_of, returns_of, statement_of
+from gateway.wiring.shared_limits import SharedLimits
+from gateway.wiring.sharing import redis_fanout, redis_of, shared_limits
 
 if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncEngine

@@ -18,9 +18,9 @@ from uvicorn.supervisors import Multiprocess
 from adapters.postgres.pool import AWAY
 from domain.errors import Unavailable
 from gateway import telemetry
-from gateway.draining import DRAIN_S, SETTLE_S, Drain, turn_away
 from gateway.http.shedding import SheddingTransport
 from gateway.logs import configure
+from gateway.processes.draining import DRAIN_S, SETTLE_S, Drain, turn_away
 from gateway.settings import Settings, SettingsError
 from gateway.websocket.transport import WebSocketTransport
 
@@ -148,7 +148,7 @@ def _drain_s(settings: Settings) -> float:
 
 def work_until_ended(settings: Settings) -> None:
     """Raises SettingsError, Unavailable: whoever started it starts it again."""
-    from gateway.worker import work  # noqa: PLC0415 - a gateway needs none of it
+    from gateway.worker.process import work  # noqa: PLC0415 - a gateway needs none of it
 
     configure(settings.log_level)
     try:
@@ -163,7 +163,7 @@ async def _openable(settings: Settings) -> None:
 
     Raises SettingsError, Unavailable.
     """
-    from gateway.wiring import wire  # noqa: PLC0415 - as above
+    from gateway.wiring.root import wire  # noqa: PLC0415 - as above
 
     async with wire(settings):
         return
@@ -199,7 +199,7 @@ def _serve_many(settings: Settings, workers: int) -> None:
     asyncio.run(_openable(settings))
     os.environ["DASHTAM_PORT"] = str(settings.port)
     os.environ[PROCESSES] = str(workers)
-    config = _config(settings, "gateway.serving:application")
+    config = _config(settings, "gateway.processes.serving:application")
     config.workers = workers
     with _listening(settings) as listening:
         listening.set_inheritable(True)

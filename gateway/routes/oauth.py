@@ -23,8 +23,8 @@ from domain.commands.authorizing import CompleteAuthorization, complete_authoriz
 from domain.errors import DomainError, InvalidInput, RateLimited, Unavailable
 from domain.identity import Actor
 from domain.ports import App
-from gateway.assets import HEADERS, PAGES
 from gateway.auth import Authenticator
+from gateway.routes.assets import HEADERS, PAGES
 from schema.ids import global_id
 
 PAGE = Template((PAGES / "oauth.html").read_text("utf-8"))

@@ -19,7 +19,7 @@ from pathlib import Path
 from types import FrameType
 
 from gateway import embedded
-from gateway.instance import Instance, ProcessesError, alone, announced
+from gateway.processes.instance import Instance, ProcessesError, alone, announced
 
 HOST = "127.0.0.1"
 # -P: a folder called `schema` or `domain` where the user stands must not shadow ours.

@@ -11,7 +11,7 @@ from starlette.routing import Route
 
 from adapters.mail.letters import PATHS
 from domain.mail import Template
-from gateway.assets import MEDIA, PAGES, POLICY_PLAIN, checked
+from gateway.routes.assets import MEDIA, PAGES, POLICY_PLAIN, checked
 
 VERIFY, RESET = PATHS[Template.VERIFY_EMAIL], PATHS[Template.RESET_PASSWORD]
 OURS = frozenset(  # of PAGES

@@ -16,7 +16,7 @@ import structlog
 from domain.commands.attempts import network_of_address, user_of
 from domain.errors import RateLimited, Unavailable
 from domain.limits import Limit, Limits, Verdict
-from gateway.faults import Fault
+from gateway.operations.faults import Fault
 from schema.context import Context
 from schema.scalars import instant
 

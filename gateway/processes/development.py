@@ -7,15 +7,15 @@ from pathlib import Path
 import asyncpg
 import click
 
-from gateway import demo
 from gateway.documents import builtin
-from gateway.instance import Instance, ProcessesError
 from gateway.logs import configure
-from gateway.mail import FOLDER
 from gateway.migrate import MigrationError, is_current, migrate
-from gateway.processes import up
+from gateway.processes import demo
+from gateway.processes.instance import Instance, ProcessesError
+from gateway.processes.tree import up
 from gateway.settings import Settings
 from gateway.telemetry.asked import asked
+from gateway.wiring.mail import FOLDER
 
 
 def run(*, data_dir: Path, port: int, with_demo: bool) -> None:
@@ -46,7 +46,7 @@ async def _prepare(settings: Settings, *, with_demo: bool) -> None:
     if not (await is_current(url) and await builtin.is_published(url)):
         await migrate(settings.migrations_url)
     if with_demo and not await demo.is_prepared(settings.database_url):
-        from gateway.wiring import wire  # noqa: PLC0415 - slow to import
+        from gateway.wiring.root import wire  # noqa: PLC0415 - slow to import
 
         async with wire(settings) as wired:
             await demo.prepare_demo(wired)

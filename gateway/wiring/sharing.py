@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 from domain.ports import Fanout
 from gateway.settings import Settings, SettingsError
-from gateway.shared_limits import SharedLimits
+from gateway.wiring.shared_limits import SharedLimits
 
 if TYPE_CHECKING:
     from redis.asyncio import Redis

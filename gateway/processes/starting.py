@@ -7,8 +7,8 @@ from typing import Any
 import asyncpg
 
 from domain.ports import Doors, Passwords
-from gateway import demo
 from gateway.migrate import MAJOR_MIN
+from gateway.processes import demo
 from gateway.settings import Settings, SettingsError
 
 ROLE = """

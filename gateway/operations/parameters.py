@@ -4,9 +4,9 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import parse_qsl
 
-from gateway import strict_json
 from gateway.documents.names import Name, name_of
-from gateway.faults import Malformed, bad_request, bad_text
+from gateway.operations import strict_json
+from gateway.operations.faults import Malformed, bad_request, bad_text
 
 QUERY_FIELDS_MAX = 20
 KINDS = {

@@ -24,7 +24,7 @@ from time import monotonic
 from starlette.types import Scope
 
 from gateway.auth import DEVICE
-from gateway.faults import Fault, overloaded
+from gateway.operations.faults import Fault, overloaded
 
 RETRY_AFTER_S = 1
 LOOK_S, LATE_S = 0.02, 0.01

@@ -12,7 +12,7 @@ from domain.errors import NotFound, Unavailable
 from domain.identity import Actor
 from domain.queries.sync import progress
 from domain.sync import RunId, SyncRun, SyncScope
-from gateway.wiring import Wired
+from gateway.wiring.root import Wired
 
 log = structlog.get_logger("dashtam.shell")
 

@@ -10,17 +10,17 @@ import structlog
 from graphql import ExecutionResult, GraphQLError, OperationType, get_operation_ast
 
 from domain.errors import Unavailable
-from gateway.admission import Admission
-from gateway.clients import ANONYMOUS, Client
 from gateway.cost.pricing import Pricing
 from gateway.documents.reading import Document, introspection_is_off
 from gateway.documents.store import Documents
-from gateway.execution import Engine, OperationContext
-from gateway.faults import overloaded
-from gateway.guard import Refused
 from gateway.http.responses import error, request_error
-from gateway.parameters import Parameters
-from gateway.points import Meter, Unmetered
+from gateway.operations.admission import Admission
+from gateway.operations.clients import ANONYMOUS, Client
+from gateway.operations.execution import Engine, OperationContext
+from gateway.operations.faults import overloaded
+from gateway.operations.guard import Refused
+from gateway.operations.parameters import Parameters
+from gateway.operations.points import Meter, Unmetered
 
 OPERATIONS_MAX = 256
 RETRY_AFTER_S = 1

@@ -11,7 +11,7 @@ from graphql.validation.validate import validate_sdl
 
 from adapters.postgres import documents
 from adapters.postgres.pool import open_pool
-from gateway.instance import running_instance
+from gateway.processes.instance import running_instance
 from gateway.settings import Settings
 from schema.comparing import Change, Severity, compare
 from schema.schema import printed

@@ -22,11 +22,11 @@ from domain.money import Money
 from domain.queries.sync import progress
 from domain.sync import SyncCounts, SyncRun, SyncStatus
 from gateway import embedded
-from gateway.drawing import drawn
-from gateway.instance import running_instance
 from gateway.logs import configure
+from gateway.processes.instance import running_instance
 from gateway.settings import Settings
-from gateway.wiring import Wired, wire
+from gateway.shell.drawing import drawn
+from gateway.wiring.root import Wired, wire
 
 TAKE_OVER_S = 2.0  # between two tries to run what another worker has
 console = Console(highlight=False, markup=False, soft_wrap=True)  # file names are no markup

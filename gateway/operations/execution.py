@@ -28,9 +28,9 @@ from domain.cancellation import to_its_end
 from gateway import telemetry
 from gateway.documents.masking import unnamed
 from gateway.documents.reading import Document
-from gateway.executor import PlainExecutor
-from gateway.faults import Fault
-from gateway.parameters import Parameters
+from gateway.operations.executor import PlainExecutor
+from gateway.operations.faults import Fault
+from gateway.operations.parameters import Parameters
 
 COERCION_ERRORS_MAX = 5
 CLEANUP_S_MAX = 5.0

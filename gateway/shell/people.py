@@ -9,7 +9,7 @@ from domain.identity import NOBODY, Actor, Person, Role, User
 from domain.queries.admin import people
 from domain.secret import Secret
 from gateway.settings import Settings
-from gateway.wiring import wire
+from gateway.wiring.root import wire
 
 PAGE = 500  # read at a time
 

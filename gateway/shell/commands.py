@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 
 import click
 
-from gateway.instance import ProcessesError
+from gateway.processes.instance import ProcessesError
 from gateway.settings import SettingsError
 
 DATA_DIR = ".dashtam"

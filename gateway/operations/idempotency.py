@@ -45,12 +45,12 @@ from domain.identity import Actor
 from domain.limits import Limit
 from domain.ports import App, Unsealable
 from domain.sealing import Place, bound_to
-from gateway.execution import OperationContext
-from gateway.faults import Fault, bad_request
 from gateway.http.answers import Answers, Asked
 from gateway.http.multipart import Upload
 from gateway.http.responses import answer, encode
-from gateway.operations import Operation
+from gateway.operations.execution import OperationContext
+from gateway.operations.faults import Fault, bad_request
+from gateway.operations.running import Operation
 from schema.context import Context
 
 C = TypeVar("C", bound=OperationContext)

@@ -40,15 +40,15 @@ from gateway import telemetry
 from gateway.audit.checkpoints import Checkpoints
 from gateway.audit.patrol import Patrol
 from gateway.audit.sealer import Sealer
-from gateway.chores import CHORES, Chore
-from gateway.health import health_of
-from gateway.mail import say_where
-from gateway.outside import outside_of
-from gateway.queues import Queues
-from gateway.rates import STEP_S as RATES_STEP_S
-from gateway.rates import RateUpkeep, Source, source_of
+from gateway.routes.health import health_of
 from gateway.settings import Settings
-from gateway.wiring import Wired, wire
+from gateway.wiring.mail import say_where
+from gateway.wiring.outside import outside_of
+from gateway.wiring.root import Wired, wire
+from gateway.worker.chores import CHORES, Chore
+from gateway.worker.queues import Queues
+from gateway.worker.rates import STEP_S as RATES_STEP_S
+from gateway.worker.rates import RateUpkeep, Source, source_of
 
 log = structlog.get_logger("dashtam.worker")
 

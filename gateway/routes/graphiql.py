@@ -13,10 +13,10 @@ from starlette.requests import Request
 from starlette.responses import FileResponse, JSONResponse, Response
 from starlette.routing import Route
 
-from gateway import demo
-from gateway.assets import EVERYWHERE, HEADERS, MEDIA, PAGES, POLICY_PLAIN, checked
+from gateway.processes import demo
+from gateway.routes.assets import EVERYWHERE, HEADERS, MEDIA, PAGES, POLICY_PLAIN, checked
 
-BUILT = Path(__file__).parent / "static" / "graphiql"
+BUILT = Path(__file__).parents[1] / "static" / "graphiql"
 OURS = frozenset({"account.css", "icon.svg", "query.css", "query.js", "session.js"})  # of PAGES
 
 # Names that hold no separator and no dot beside another; the hash in them is their version.

@@ -1,0 +1,1 @@
+"""One operation, from what a client sent to what it is answered, on every transport."""

@@ -1,0 +1,1 @@
+"""What is served beside GraphQL: pages, callbacks of providers, webhooks, health."""

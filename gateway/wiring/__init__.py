@@ -1,0 +1,1 @@
+"""Where ports meet adapters, as the settings say."""
