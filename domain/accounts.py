@@ -1,6 +1,5 @@
 """Accounts: what a person has at an institution, and what it is worth to them."""
 
-from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -144,11 +143,6 @@ class AccountFilter:
             and (self.groups is None or account.group in self.groups)
             and (self.provider_slug is None or account.provider_slug == self.provider_slug)
         )
-
-
-def in_order(accounts: Iterable[Account]) -> Sequence[Account]:
-    """By name, then id."""
-    return sorted(accounts, key=lambda a: (a.name, a.id))
 
 
 def masked(number: str) -> str:

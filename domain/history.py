@@ -85,7 +85,7 @@ class BalancePoint:
 
     @property
     def change(self) -> Money | None:
-        """None for the first point, and where the currency is another."""
+        """None where nothing was known before, or in another currency."""
         if self.before is None or self.before.balance.currency != self.balance.currency:
             return None
         return self.balance - self.before.balance
@@ -129,15 +129,21 @@ def span_of(since: date | None, until: date | None, *, today: date, zone: ZoneIn
     return Span(since=since, until=until, zone=zone)
 
 
-def labels(span: Span, interval: Interval) -> list[date]:
-    """The day that labels each interval: itself, an ISO week's Sunday, a month's last day."""
+@lru_cache(maxsize=16)  # every account of a request has the same
+def labels(span: Span, interval: Interval) -> tuple[date, ...]:
+    """The day that labels each interval: itself, an ISO week's Sunday, a month's last day.
+
+    A day that its zone left out, as Samoa did on moving over the date line, has no interval.
+    """
     found: list[date] = []
     day = span.since
     while day <= span.until:
         label = _label(day, interval)
-        found.append(label)
-        day = label + timedelta(days=1)
-    return found
+        following = label + timedelta(days=1)
+        if day < label or midnight(day, span.zone) < midnight(following, span.zone):
+            found.append(label)
+        day = following
+    return tuple(found)
 
 
 def series(

@@ -46,7 +46,8 @@ class Holding:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HoldingFilter:
-    """Hashable, so that pages that ask the same can be counted together."""
+    """None does not restrict; an empty tuple matches nothing. `symbol` is compared whole, whatever
+    the case. Hashable, so that pages that ask the same can be counted together."""
 
     account_ids: tuple[AccountId, ...] | None = None
     asset_types: tuple[AssetType, ...] | None = None

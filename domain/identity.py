@@ -4,7 +4,7 @@ import os
 import re
 import time
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from enum import Enum
 from functools import cache
 from typing import NewType, Self, TypeAlias, TypeVar
@@ -12,8 +12,8 @@ from unicodedata import normalize
 from uuid import UUID
 from zoneinfo import ZoneInfo, available_timezones
 
-from domain.claims import Claim
 from domain.errors import InvalidInput
+from domain.idempotency import IdempotencyKey
 from domain.money import Currency
 
 T = TypeVar("T")
@@ -96,6 +96,10 @@ class User:
     def zone(self) -> ZoneInfo:
         return ZoneInfo(self.time_zone)
 
+    def today(self, at: datetime) -> date:
+        """The day that it is then where they live."""
+        return at.astimezone(self.zone).date()
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Person:
@@ -113,7 +117,8 @@ class Person:
 class Actor:
     """Who is asking: a user, in one session; `session_id` is None for the worker and the shell.
 
-    `trace_id` is of the request, for the audit log; `claim` is held on it where it may be repeated.
+    `trace_id` is of the request, for the audit log; `idempotency_key` is held where it
+    may be repeated.
     """
 
     user_id: UserId
@@ -121,7 +126,7 @@ class Actor:
     session_id: SessionId | None = None
     ip_address: str | None = None
     trace_id: str | None = None
-    claim: Claim | None = field(default=None, compare=False, repr=False)
+    idempotency_key: IdempotencyKey | None = field(default=None, compare=False, repr=False)
 
 
 NOBODY = UserId(UUID(int=0))  # whose attempts the audit log keeps where no user is meant
@@ -248,8 +253,8 @@ def normal_email(said: str) -> str:
 
 @cache
 def _time_zones() -> frozenset[str]:
-    """Read once: it walks the zone database."""
-    return frozenset(available_timezones())
+    """Read once: it walks the zone database. What this machine calls its own is no name of one."""
+    return frozenset(available_timezones() - {"localtime"})
 
 
 def known_time_zone(said: str) -> str:
@@ -262,6 +267,7 @@ def known_time_zone(said: str) -> str:
 
 
 def session_limit(said: int | None) -> int | None:
+    """How many sessions may be open at once; None for our default. Raises InvalidInput."""
     if said is not None and not 1 <= said <= SESSION_LIMIT_MAX:
         raise InvalidInput(
             f"a session limit is 1 to {SESSION_LIMIT_MAX}", field=("input", "sessionLimit")

@@ -2,15 +2,17 @@
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from decimal import Decimal
+from functools import partial
 from uuid import UUID
 
 from domain.accounts import AccountType
 from domain.money import Money
 from domain.sync import (
     Page,
+    QuarantinedRow,
     ReceivedAccount,
     ReceivedHolding,
     ReceivedTransaction,
@@ -24,6 +26,8 @@ from domain.transactions import folded
 FILE_BYTES_MAX = 10 * 1024 * 1024
 IN_REQUEST_BYTES_MAX = 2 * 1024 * 1024
 ROWS_A_PAGE = 1_000
+CASH_ALONE = "it lists no positions, and some are known: its cash is not the balance"
+KEY_TEXT_CHARS_MAX = 400  # of a row's text: what an index takes of a key has an end
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,11 +78,11 @@ class PreviewedAccount:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ImportPreview:
-    """What an import would do."""
+    """What an import would do. `unreadable` is all that it would quarantine."""
 
     institution: str | None
     accounts: Sequence[PreviewedAccount]
-    unreadable: Sequence[Unreadable]
+    unreadable: Sequence[QuarantinedRow]
 
 
 def pages_of(statement: Statement, *, cursor: str | None = None) -> Iterator[Page]:
@@ -96,55 +100,47 @@ def pages_of(statement: Statement, *, cursor: str | None = None) -> Iterator[Pag
     }
     stated_at = {a.key: a.as_of for a in statement.accounts}
     all_keys = [(t.account_key, t.key) for t in rows]
-    chunks = [rows[i : i + ROWS_A_PAGE] for i in range(0, len(rows), ROWS_A_PAGE)]
-    count = 2 + len(chunks)
-
-    def page(number: int) -> Page:
-        step = (SyncScope.ACCOUNTS, SyncScope.HOLDINGS)[number] if number < 2 else None
-        progress = Decimal(number + 1) / Decimal(count)
-        if step is SyncScope.ACCOUNTS:
-            return Page(
-                step=step,
-                progress=progress,
-                cursor="1",
-                accounts=statement.accounts,
-                unreadable=statement.unreadable,
-                failed=failed,
-                stated_at=stated_at,
-            )
-        if step is SyncScope.HOLDINGS:
-            return Page(
-                step=step,
-                progress=progress,
-                cursor="2",
-                holdings=statement.holdings,
-                holdings_complete=statement.holdings_complete,
-                stated_at=stated_at,
-            )
-        return Page(
+    part = partial(Page, progress=Decimal(0))  # each has its own below
+    pages = [
+        part(
+            step=SyncScope.ACCOUNTS,
+            accounts=statement.accounts,
+            unreadable=statement.unreadable,
+            failed=failed,
+            stated_at=stated_at,
+        ),
+        part(
+            step=SyncScope.HOLDINGS,
+            holdings=statement.holdings,
+            holdings_complete=statement.holdings_complete,
+            stated_at=stated_at,
+        ),
+    ]
+    pages += [
+        part(
             step=SyncScope.TRANSACTIONS,
-            progress=progress,
-            cursor=str(number + 1),
-            transactions=chunks[number - 2],
+            transactions=rows[at : at + ROWS_A_PAGE],
             all_keys=all_keys,
             pending=statement.pending,
             stated_at=stated_at if statement.pending else {},
         )
-
-    for number in range(int(cursor or 0), count):
-        yield page(number)
+        for at in range(0, len(rows), ROWS_A_PAGE)
+    ]
+    for number, page in enumerate(pages, 1):
+        if number > int(cursor or 0):
+            yield replace(page, cursor=str(number), progress=Decimal(number) / len(pages))
 
 
 def content_keys(rows: Sequence[tuple[str | None, date, Decimal, str]]) -> list[str]:
     """Keys for rows whose provider's ids are not unique: id, date, amount and ordinal.
 
-    Each row is (provider's id, date, amount, text); the text counts only where there is no id.
-    Rows that are alike in all of it are told apart by their order in the file.
+    Each row is (provider's id, date, amount, text); where there is no id, the beginning of the text
+    counts. Rows that are alike in all of it are told apart by their order in the file.
     """
     seen: Counter[str] = Counter()
     keys: list[str] = []
     for own, day, amount, text in rows:
-        name = own or f"~{folded(text)}"
+        name = own or f"~{folded(text[:KEY_TEXT_CHARS_MAX])}"
         key = f"{name}|{day.isoformat()}|{amount.normalize():f}"
         keys.append(f"{key}|{seen[key]}")
         seen[key] += 1

@@ -36,7 +36,7 @@ class Verdict:
     is_apart: bool = False
 
 
-class Limits(Protocol):
+class Limiter(Protocol):
     async def take(self, key: str, limit: Limit, cost: int = 1) -> Verdict:
         """Take `cost` units, or none of them; a cost of 0 only looks.
 
@@ -56,7 +56,7 @@ class Limits(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LimitSettings:
-    """How often each may be tried; `gateway.settings.Limits` has the settings.
+    """How often each may be tried; `gateway.settings.LimitFigures` has the settings.
 
     Refreshing goes on without the shared limiter: nobody guesses a token of 256 bits, and within 15
     minutes everybody would be signed out.

@@ -26,8 +26,9 @@ SYNC_EVERY_S_DEFAULT = 21_600
 BACK_OFF_FIRST, BACK_OFF_MAX = timedelta(minutes=15), timedelta(days=1)
 PATIENCE_MAX = timedelta(hours=6)
 PAUSE_MIN = timedelta(minutes=1)  # before a provider is asked again, whatever it says
-SPREAD = 10  # an interval is so many parts, one of which is up to chance: links that are made at
-# once do not stay together
+# An interval is so many parts, one of which is up to chance: links that are made at once do not
+# stay together.
+SPREAD = 10
 CHANCES = 1_000_000
 EXPIRY_MARKS = (timedelta(hours=48), timedelta(hours=12))  # before its end, when its owner is told
 

@@ -12,9 +12,10 @@ from domain.currencies import CRYPTO, ISO_4217
 
 Currency = NewType("Currency", str)
 
-# Wide enough that no sum or product of what a person owns is ever rounded on the way.
+# Wide enough that no sum or product of what a person owns is ever rounded on the way: a product of
+# two numbers of DIGITS_MAX places on either side of the point has 112 digits.
 EXACT = Context(
-    prec=60, rounding=ROUND_HALF_EVEN, traps=[InvalidOperation, DivisionByZero, Overflow]
+    prec=130, rounding=ROUND_HALF_EVEN, traps=[InvalidOperation, DivisionByZero, Overflow]
 )
 DIGITS_MAX = 28  # before and after the point, as the Decimal scalar takes them
 
@@ -41,10 +42,7 @@ def minor_digits(of: Currency) -> int:
 def is_whole(amount: Decimal, of: Currency) -> bool:
     """Whether it has no parts of a minor unit; of a currency without one, such as gold, none has
     any."""
-    if ISO_4217.get(of, 0) is None:
-        return True
-    quantum = Decimal(1).scaleb(-minor_digits(of))
-    return amount == amount.quantize(quantum, context=EXACT)
+    return amount == Money(amount, of).rounded().amount
 
 
 def storable(number: Decimal) -> Decimal:
@@ -85,7 +83,9 @@ class Money:
         return Money(EXACT.multiply(self.amount, factor), self.currency)
 
     def rounded(self) -> "Money":
-        """Half-even, to the currency's minor unit."""
+        """Half-even, to the currency's minor unit; where it has none, as gold, as it is."""
+        if ISO_4217.get(self.currency, 0) is None:
+            return self
         quantum = Decimal(1).scaleb(-minor_digits(self.currency))
         return Money(self.amount.quantize(quantum, context=EXACT), self.currency)
 

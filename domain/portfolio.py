@@ -1,15 +1,18 @@
 """Net worth: what all accounts together are worth, and how that came about."""
 
-from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
+from operator import attrgetter
+from typing import TypeVar
 
 from domain.accounts import Account, AccountGroup, AccountId
 from domain.money import EXACT, Currency, Money, total
 from domain.rates import NO_RATES, ONE, ExchangeRate, Rates
 
+K = TypeVar("K")
 ZERO = Decimal(0)
 
 
@@ -83,10 +86,7 @@ def net_worth(
         (a, _times(a.balance, factors[a.currency], into)) for a in counting if a.currency in factors
     ]
     whole, assets, liabilities = _split((v.amount for _, v in known), into)
-    currencies: dict[Currency, list[Money]] = defaultdict(list)
-    for account in counting:
-        currencies[account.currency].append(account.balance)
-    sums = {c: total(amounts, c).rounded() for c, amounts in sorted(currencies.items())}
+    by_currency = _by_currency(a.balance for a in counting)
     return NetWorth(
         total=whole,
         assets=assets,
@@ -94,8 +94,8 @@ def net_worth(
         as_of=at,
         by_group=_by_group(known, into),
         by_provider=_by_provider(known, into),
-        by_currency=list(sums.values()),
-        unconverted=[amount for c, amount in sums.items() if c not in factors],
+        by_currency=by_currency,
+        unconverted=[money for money in by_currency if money.currency not in factors],
         rates=used,
     )
 
@@ -153,7 +153,7 @@ def _times(value: Money, factor: Decimal, into: Currency) -> Money:
 def _split(amounts: Iterable[Decimal], into: Currency) -> tuple[Money, Money, Money]:
     """All, what is owned and what is owed. The first two are rounded, and the third is what makes
     their sum true: at most a minor unit away from its own rounding, and never positive."""
-    owned = owed = Decimal(0)
+    owned = owed = ZERO
     for amount in amounts:
         if amount > 0:
             owned = EXACT.add(owned, amount)
@@ -164,27 +164,30 @@ def _split(amounts: Iterable[Decimal], into: Currency) -> tuple[Money, Money, Mo
 
 
 def _by_group(known: Iterable[tuple[Account, Money]], into: Currency) -> list[GroupTotal]:
-    sums: dict[AccountGroup, Decimal] = {}
-    counts: dict[AccountGroup, int] = defaultdict(int)
-    for account, value in known:
-        group = account.group
-        sums[group] = EXACT.add(sums.get(group, ZERO), value.amount)
-        counts[group] += 1
-    return [
-        GroupTotal(group=g, total=Money(sums[g], into).rounded(), account_count=counts[g])
-        for g in AccountGroup
-        if g in sums
-    ]
+    found = _sums(known, attrgetter("group"), into)
+    groups = [(g, *found[g]) for g in AccountGroup if g in found]
+    return [GroupTotal(group=g, total=of, account_count=count) for g, of, count in groups]
 
 
 def _by_provider(known: Iterable[tuple[Account, Money]], into: Currency) -> list[ProviderTotal]:
-    found: dict[str, list[Money]] = defaultdict(list)
-    for account, value in known:
-        found[account.provider_slug].append(value)
+    found = _sums(known, attrgetter("provider_slug"), into)
     return [
-        ProviderTotal(provider_slug=slug, total=total(of, into).rounded(), account_count=len(of))
-        for slug, of in sorted(found.items())
+        ProviderTotal(provider_slug=slug, total=found[slug][0], account_count=found[slug][1])
+        for slug in sorted(found)
     ]
+
+
+def _sums(
+    known: Iterable[tuple[Account, Money]], key: Callable[[Account], K], into: Currency
+) -> dict[K, tuple[Money, int]]:
+    """Of the accounts of each key, what they come to and how many they are."""
+    sums: dict[K, Decimal] = {}
+    counts: Counter[K] = Counter()
+    for account, value in known:
+        of = key(account)
+        sums[of] = EXACT.add(sums.get(of, ZERO), value.amount)
+        counts[of] += 1
+    return {of: (Money(sum_, into).rounded(), counts[of]) for of, sum_ in sums.items()}
 
 
 def _by_currency(values: Iterable[Money]) -> list[Money]:

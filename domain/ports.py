@@ -1,16 +1,7 @@
 """What the inside needs of the outside: the ports that tests replace, and App, their record."""
 
 import asyncio
-from collections.abc import (
-    AsyncIterator,
-    Awaitable,
-    Callable,
-    Collection,
-    Container,
-    Iterator,
-    Mapping,
-    Sequence,
-)
+from collections.abc import AsyncIterator, Awaitable, Callable, Container, Iterator, Mapping
 from contextlib import (
     AbstractAsyncContextManager,
     AbstractContextManager,
@@ -23,24 +14,15 @@ from typing import Protocol
 from uuid import UUID
 
 from domain.audit import Attempt, AuditIntegrity, AuditOutcome, Command, about
-from domain.authorizations import Begun, Returns
-from domain.identity import (
-    Actor,
-    Permission,
-    Role,
-    SecurityConfig,
-    Session,
-    SessionId,
-    User,
-    UserId,
-)
+from domain.authorizations import Returns
+from domain.identity import Actor, Permission, Role, User, UserId
 from domain.imports import Statement
-from domain.limits import Limits, LimitSettings
-from domain.links import LinkId
+from domain.limits import Limiter, LimitSettings
 from domain.mail import Letter
 from domain.providers import Provider
 from domain.sealing import Bound
 from domain.secret import Secret
+from domain.storage.doors import Doors
 from domain.storage.work import Work
 from domain.sync import RunId
 from domain.told import Told
@@ -52,88 +34,6 @@ class Store(Protocol):
         self, attempt: Attempt, outcome: AuditOutcome, detail: str | None = None
     ) -> bool:
         """Whether it was written: not where the attempt has an outcome by now."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class KnownUser:
-    user: User
-    password_hash: str = field(repr=False)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LiveSession:
-    """`token_version` is the user's by now, and `config` everybody's."""
-
-    session: Session
-    role: Role
-    token_version: int
-    config: SecurityConfig = field(default_factory=SecurityConfig)
-
-    @property
-    def until(self) -> datetime:
-        """When it is over, where nobody ends it."""
-        return self.session.until(token_version=self.token_version, config=self.config)
-
-    def admits(self, *, version: int, generation: int, at: datetime) -> bool:
-        """Whether it goes on, and what was issued in it at these versions does."""
-        is_good = version >= self.token_version and at < self.config.until(generation)
-        return is_good and at < self.until
-
-
-class Doors(Protocol):
-    """What must be found before anyone is known: each gives the least that its caller needs."""
-
-    async def user_by_email(self, email: str) -> KnownUser | None: ...
-    async def session_by_hash(self, digest: bytes) -> LiveSession | None:
-        """By its cookie, or any refresh token that it ever had; ended ones too."""
-
-    async def session_by_id(self, user_id: UserId, id: SessionId) -> LiveSession | None: ...
-    async def user_by_email_token(self, digest: bytes) -> tuple[UserId, Role] | None:
-        """By one that expired or was used, too."""
-
-    async def clear_email_tokens(self, before: datetime, limit: int) -> int:
-        """Delete those that expired before then; how many."""
-
-    async def forget_unverified(self, before: datetime, limit: int) -> int:
-        """Delete the accounts made before then whose address nobody confirmed, and to which no
-        token leads any more; how many."""
-
-    async def forget_sessions(self, limit: int) -> int:
-        """Delete what has been over for so long that nobody asks for it any more: at most `limit`
-        sessions, and of exchanged refresh tokens; of which there were more, how many."""
-
-    async def authorization_by_state(
-        self, digest: bytes, session_id: SessionId | None, at: datetime
-    ) -> Begun | None:
-        """One that is still under way, for who brings its state in this session, or in none."""
-
-    async def lapsed_authorizations(self, at: datetime, limit: int) -> Sequence[UserId]:
-        """Who has attempts whose time is over, or links that wait for one."""
-
-    async def latest_events(self, whose: Collection[UserId]) -> Mapping[UserId, int]:
-        """The place of each one's last event."""
-
-    async def forget_events(self, limit: int) -> int:
-        """Delete the oldest of those that are kept no longer; how many."""
-
-    async def due_links(self, at: datetime, limit: int) -> Sequence[tuple[UserId, LinkId]]: ...
-    async def expiring_links(self, at: datetime, limit: int) -> Sequence[tuple[UserId, LinkId]]:
-        """Those that can be synced and whose end is so near that their owner is told, or come."""
-
-    async def links_by_upstream(self, upstream: str) -> Sequence[tuple[UserId, LinkId]]:
-        """Those that webhooks call so, by a digest, and that are not disconnected."""
-
-    async def clear_webhook_receipts(self, before: datetime, limit: int) -> int:
-        """Delete those that came before then; how many."""
-
-    async def clear_claims(self, before: datetime, limit: int) -> int:
-        """Delete what is known of requests that were first made before then; how many."""
-
-    async def stalled_runs(self, before: datetime, limit: int) -> Sequence[tuple[UserId, RunId]]:
-        """Queued or running, not worked on since `before`, and without a job that will."""
-
-
-# ── the rest of the outside ─────────────────────────────────────────────────
 
 
 ReadStatement = Callable[[bytes, str], Statement]  # of a content and name; raises UnreadableFile
@@ -188,6 +88,8 @@ class Devices(Protocol):
         """Not where it is another's, or from before what it takes to sign in was changed."""
 
     def issue(self, user: User, at: datetime) -> Secret: ...
+    def whom(self, said: str) -> bytes | None:
+        """Whose it is, without a look at anybody: the same for all of one person's."""
 
 
 class Tokens(Protocol):
@@ -317,7 +219,7 @@ class App:
     one_time_codes: OneTimeCodes
     devices: Devices
     tokens: Tokens
-    limits: Limits
+    limits: Limiter
     read_statement: ReadStatement
     now: Callable[[], datetime]
     mail: Mail | None = None  # where there is no mail server

@@ -62,6 +62,8 @@ class ReceivedAccount:
 
     `balance` is None where none is stated; `as_of` is then of what is said of the account at all.
     `cash` is what of the balance is said to be cash, negative for what was borrowed on margin.
+    `is_cash_alone`: nothing was said of positions, so that the balance is one only of an account
+    of which none is known.
     """
 
     key: str
@@ -76,6 +78,7 @@ class ReceivedAccount:
     available_balance: Money | None = None
     credit_limit: Money | None = None
     cash: Money | None = None
+    is_cash_alone: bool = False
 
     def __post_init__(self) -> None:
         if self.balance is not None and self.balance.currency != self.currency:
@@ -249,10 +252,10 @@ NO_COUNTS = SyncCounts()
 class SyncRun:
     """One sync or import of one link, from the moment it was asked for.
 
-    `cursor` is where an interrupted run goes on, `position` where the next one begins, once the
-    provider has said it; `read_accounts` how many accounts the provider named, `failed_accounts`
-    how many of these could not be read. `attempts` counts how often it was begun since it last
-    stored a page.
+    `cursor` is where an interrupted run goes on, and the next one after one that failed;
+    `position` where the next one begins, once the provider has said it; `read_accounts` how many
+    accounts the provider named, `failed_accounts` how many of these could not be read. `attempts`
+    counts how often it was begun since it last stored a page.
     """
 
     id: RunId
@@ -289,6 +292,25 @@ class SyncRun:
             attempts=self.attempts + 1,
         )
 
+    @property
+    def unread_as(self) -> ErrorCode:
+        """The code of accounts that could not be read: reading a file again would not mend it."""
+        is_file = self.trigger is SyncTrigger.IMPORT
+        return ErrorCode.FILE_UNREADABLE if is_file else ErrorCode.PROVIDER_UNAVAILABLE
+
+    def resuming(self, stopped: Self) -> Self:
+        """The run from where that one stopped. What that one counted stays its own; which accounts
+        could be read is of both."""
+        return replace(
+            self,
+            step=stopped.step,
+            progress=stopped.progress,
+            read_accounts=stopped.read_accounts,
+            failed_accounts=stopped.failed_accounts,
+            cursor=stopped.cursor,
+            position=stopped.position,
+        )
+
     def advanced(
         self,
         page: Page,
@@ -308,7 +330,7 @@ class SyncRun:
             transactions=self.transactions + transactions,
             read_accounts=self.read_accounts + _named(page),
             failed_accounts=self.failed_accounts + len(page.failed),
-            error=self.error or _first_failure(page),
+            error=self.error or _first_failure(page, self.unread_as),
             attempts=min(self.attempts, 1),
         )
 
@@ -348,10 +370,10 @@ def _named(page: Page) -> int:
     return len(listed)
 
 
-def _first_failure(page: Page) -> SyncError | None:
+def _first_failure(page: Page, code: ErrorCode) -> SyncError | None:
     """By the account's name: its key can hold its number."""
     names = {account.key: account.name for account in page.accounts}
     for key, reason in page.failed.items():
         message = f"{names.get(key, 'an account')}: {reason}"
-        return SyncError(code=ErrorCode.PROVIDER_UNAVAILABLE, message=message[:500])
+        return SyncError(code=code, message=message[:500])
     return None

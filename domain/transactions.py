@@ -186,8 +186,9 @@ def _bounded(said: str, most: int, name: str) -> str:
 class TransactionFilter:
     """None does not restrict; an empty tuple matches nothing. Days are inclusive.
 
-    `search` is case-insensitive over description and merchant. `min_amount` and `max_amount`
-    are of the signed amount, in whatever currency it is.
+    `link_ids` stand for the accounts that any of these links feeds. `symbol` is compared whole,
+    whatever the case. `search` is case-insensitive over description and merchant. `min_amount` and
+    `max_amount` are of the signed amount, in whatever currency it is.
     """
 
     account_ids: tuple[AccountId, ...] | None = None

@@ -24,7 +24,13 @@ def main() -> None:
 
 
 @main.command()
-@click.option("--port", type=click.IntRange(0, 65_535), default=8_000, show_default=True)
+@click.option(
+    "--port",
+    type=click.IntRange(0, 65_535),
+    envvar="DASHTAM_PORT",
+    default=8_000,
+    show_default=True,
+)
 @data_dir_option
 @click.option("--no-demo", is_flag=True, help="Without the demo user.")
 @saying_why
@@ -100,7 +106,7 @@ def import_(
     *,
     dry_run: bool,
 ) -> None:
-    """Import statement files: QFX, OFX or QBO. Of any bank, card, brokerage or 401k."""
+    """Import statement files: QFX, OFX or QBO of any institution, or CSV of a known layout."""
     from gateway.shell import runs  # noqa: PLC0415 - same
 
     asked = runs.ImportAsked(provider=provider, alias=alias, dry_run=dry_run)

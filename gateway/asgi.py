@@ -20,10 +20,10 @@ from domain.identity import Actor, Permission, SessionId, UserId
 from domain.queries.budget import Budget
 from domain.told import Told
 from gateway import telemetry
-from gateway.auth import DEVICE, Admitted, Authenticator
+from gateway.auth import Admitted, Authenticator
+from gateway.cookies import DEVICE
 from gateway.cost.pricing import OwnCounts, Pricing
 from gateway.documents.following import followed
-from gateway.documents.listing import Listing
 from gateway.documents.ours import documents_of
 from gateway.documents.store import Documents
 from gateway.documents.warming import Warming
@@ -31,23 +31,25 @@ from gateway.http.answers import REPORT
 from gateway.http.csrf import PREFLIGHT, CsrfRules
 from gateway.http.endpoint import GraphQLOverHttp
 from gateway.http.etags import version_by
+from gateway.http.idempotency import KEY, REPLAYED, Repeats
 from gateway.http.profiles import PROFILES
 from gateway.live.view import Live, LiveLimits
 from gateway.operations import sql_report
+from gateway.operations.admission import Admission
 from gateway.operations.clients import CLIENT_HEADERS
-from gateway.operations.idempotency import KEY, REPLAYED, Repeats
 from gateway.operations.points import Points
 from gateway.operations.running import Operations
 from gateway.processes import demo
 from gateway.routes import mailed_pages
+from gateway.routes.documents import Listing
 from gateway.routes.graphiql import GraphiQL
-from gateway.routes.health import health_of
 from gateway.routes.oauth import Callback
 from gateway.routes.webhooks import Webhooks
 from gateway.settings import Settings
 from gateway.sse.endpoint import EventStreams
 from gateway.telemetry.tracing import Traced
 from gateway.websocket.endpoint import GraphQLOverWs, SocketsApart
+from gateway.wiring.health import health_of
 from gateway.wiring.mail import say_where
 from gateway.wiring.root import Wired, wire
 from schema.context import ClientInfo, Context
@@ -86,7 +88,7 @@ def create_app(settings: Settings, *, processes: int = 1) -> Starlette:
             app.state.health = health_of(wired)
             app.router.routes.extend(app.state.health.routes())
             view = graphql_view(wired, authenticator)
-            app.state.admission = view.operations.places
+            app.state.graphql = view
             try:
                 following = await stack.enter_async_context(
                     followed(
@@ -136,13 +138,14 @@ def create_app(settings: Settings, *, processes: int = 1) -> Starlette:
 def graphql_view(wired: Wired, authenticator: Authenticator) -> GraphQLOverHttp[Context]:
     settings, figures = wired.settings, wired.settings.limits
     points = Points(wired.app.limits, wired.app.limit_settings.points)
+    places = Admission(figures.operations, has_room=lambda: wired.pool.get_idle_size() > 0)
     return GraphQLOverHttp(
         schema=schema,
         documents=documents_of(settings, hide_suggestions=not settings.is_development),
-        open_context=_contexts(wired, authenticator),
+        open_context=_contexts(wired, authenticator, places),
         present=public,
-        operations_max=figures.operations,
-        has_room=lambda: wired.pool.get_idle_size() > 0,
+        places=places,
+        whose=authenticator.whose,
         csrf=CsrfRules(frozenset(settings.allowed_origins)),
         admit=authenticator.signed_in,
         introspection=lambda context: settings.is_development or _administers(context),
@@ -182,12 +185,18 @@ def live_of(
         viewer = None if admitted is None else _traced(admitted.actor, trace_id)
         is_stream = connection.scope["type"] == "http"
         seen = connection.headers.get("last-event-id") if is_stream else None
-        return replace(context, viewer=viewer, cookies=False, last_event_id=seen)
+        return replace(
+            context,
+            viewer=viewer,
+            cookies=False,
+            last_event_id=seen,
+            lent=operations.places.lent,
+        )
 
     live = Live(
         operations=operations,
         admit=authenticator.admitted,
-        address=authenticator.address,
+        network=authenticator.network,
         open_context=open_context,
         hears=lambda: wired.endings.hears,
         cursor_of=lambda event: cursor_of(event) if isinstance(event, Told) else None,
@@ -204,14 +213,14 @@ def sockets_view(
     settings = wired.settings
     return GraphQLOverWs(
         live,
-        rides=lambda websocket: authenticator.cookie in websocket.cookies,
+        rides=lambda websocket: authenticator.cookies.session in websocket.cookies,
         # Behind a proxy, Host may be another than the one that browsers were told.
         csrf=CsrfRules(frozenset({*settings.allowed_origins, settings.public_url})),
     )
 
 
 def _contexts(
-    wired: Wired, authenticator: Authenticator
+    wired: Wired, authenticator: Authenticator, places: Admission
 ) -> Callable[[Request], Awaitable[Context]]:
     async def open_context(request: Request) -> Context:
         if wired.settings.is_development:
@@ -223,6 +232,7 @@ def _contexts(
             viewer=_traced(viewer, request.state.trace_id),
             by_cookie=viewer is not None and authenticator.came_by_cookie(request),
             set_cookie=authenticator.cookie_again(request),
+            lent=places.lent,
         )
 
     return open_context
@@ -249,7 +259,7 @@ def _context(
         client=ClientInfo(
             ip=authenticator.address(connection),
             device=device[:DEVICE_MAX] if device else None,
-            known_device=authenticator.device_of(connection),
+            known_device=authenticator.cookies.device_of(connection),
         ),
     )
 
@@ -261,11 +271,12 @@ def _administers(context: Context) -> bool:
 
 def _cookies(context: Context, authenticator: Authenticator) -> Iterator[tuple[str, str]]:
     if context.clear_cookie:
-        yield authenticator.clear_cookie()
+        yield authenticator.cookies.clear_session()
     elif context.set_cookie is not None:
-        yield authenticator.set_cookie(context.set_cookie)
+        yield authenticator.cookies.set_session(context.set_cookie)
     if context.set_device is not None:
-        yield authenticator.known_device(context.set_device, cookie=context.set_cookie is not None)
+        has_cookie = context.set_cookie is not None
+        yield authenticator.cookies.known_device(context.set_device, cookie=has_cookie)
 
 
 @asynccontextmanager
@@ -274,6 +285,7 @@ async def _sessions(wired: Wired) -> AsyncIterator[Authenticator]:
     settings = wired.settings
     authenticator = Authenticator(
         tokens=wired.tokens,
+        devices=wired.app.devices,
         doors=wired.app.doors,
         note_use=partial(note_use, wired.app),
         now=wired.app.now,

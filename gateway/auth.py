@@ -6,30 +6,29 @@ where news got lost, those few seconds are how long it can last.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Hashable, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
-from ipaddress import IPv4Address, IPv6Address, ip_address
+from datetime import datetime
 from typing import TypeVar
 
 import structlog
-from starlette.datastructures import Headers
 from starlette.requests import HTTPConnection, Request
 
 from adapters.memory.cache import SessionCache
-from adapters.security import devices
 from adapters.security.tokens import AccessClaims, InvalidToken, Tokens, is_secret
-from domain.identity import SESSION_LIFETIME, Actor, SessionId, UserId
-from domain.ports import Doors, LiveSession
+from domain.identity import Actor, SessionId, UserId
+from domain.ports import Devices
+from domain.storage.doors import Doors, LiveSession
+from gateway.addresses import address_of, network_of
+from gateway.cookies import DEVICE, DEVICE_CHARS_MAX, Cookies, cookie_said
 from gateway.operations.faults import Fault
 from gateway.settings import Network
 from schema.permissions import signed_out_fields
 
 SESSION_CACHE_S = 5.0  # the longest that an ended session could last if its news were lost
 SESSIONS_MAX = 20_000
+SEEN_S = 900.0  # as long as an access token lives, by which one is known again before a look
 NOTE_AGAIN_S = 60.0  # after a use that may have been noted, or not
-DEVICE_CHARS_MAX = 200
-DEVICE = "dashtam-device"  # a header, of answers and requests
 
 # What works signed out, and takes no notice of credentials that are no longer good.
 OPEN_FIELDS = frozenset({"__typename", *signed_out_fields()})
@@ -55,9 +54,7 @@ class _Presented:
 
 
 class Authenticator:
-    """`secure`: clients come by https, so the cookie is a `__Host-` one.
-
-    `hears` says whether news of ended sessions arrive; where they do not, none is remembered.
+    """`hears` says whether news of ended sessions arrive; where they do not, none is remembered.
     `note_use` is not waited for: `noting` are those calls of it that are under way.
     `ending` are told of a session that ended, or with None that any may have; `changing` of a user
     who has to be asked again.
@@ -67,6 +64,7 @@ class Authenticator:
         self,
         *,
         tokens: Tokens,
+        devices: Devices,
         doors: Doors,
         note_use: Callable[[Actor, datetime], Awaitable[None]],
         now: Callable[[], datetime],
@@ -75,13 +73,12 @@ class Authenticator:
         trusted_proxies: Sequence[Network],
     ) -> None:
         self._tokens, self._doors, self._now, self._hears = tokens, doors, now, hears
-        self._trusted, self._note_use = trusted_proxies, note_use
-        self.cookie = "__Host-dashtam" if secure else "dashtam"
-        self._device_cookie = f"{self.cookie}-device"
-        self._secure = secure
+        self._trusted, self._note_use, self._devices = trusted_proxies, note_use, devices
+        self.cookies = Cookies(secure=secure)
         self._read: SessionCache[bytes, AccessClaims] = SessionCache(size_max=SESSIONS_MAX)
         self._by_id: SessionCache[SessionId, LiveSession] = SessionCache(size_max=SESSIONS_MAX)
         self._by_hash: SessionCache[bytes, LiveSession] = SessionCache(size_max=SESSIONS_MAX)
+        self._seen: SessionCache[bytes, UserId] = SessionCache(size_max=SESSIONS_MAX)
         self._noted: SessionCache[SessionId, bool] = SessionCache(size_max=SESSIONS_MAX)
         self.noting: set[asyncio.Task[None]] = set()
         self.ending: list[Callable[[SessionId | None], None]] = []
@@ -152,12 +149,37 @@ class Authenticator:
             scheme, _, token = header.partition(" ")
             if scheme.lower() != "bearer":
                 raise _unauthenticated("send Authorization: Bearer and an access token")
-            return await self._by_token(token.strip())
-        secret = connection.cookies.get(self.cookie)
+            found = await self._by_token(token := token.strip())
+            return self._saw(token, found)
+        secret = connection.cookies.get(self.cookies.session)
         if secret is None:
             return None
         live = await self._by_cookie(secret)
-        return _Presented(live=live, until=live.until, secret=secret)
+        return self._saw(secret, _Presented(live=live, until=live.until, secret=secret))
+
+    def _saw(self, presented: str, found: _Presented) -> _Presented:
+        self._seen.put(self._tokens.digest(presented), found.live.session.user_id, ttl_s=SEEN_S)
+        return found
+
+    def whose(self, connection: HTTPConnection) -> Hashable:
+        """By whom a request is counted before anything is looked up: the person whom the same
+        token or cookie was found to be of, not long ago and here; else the one to whom the known
+        device was given; else the network that it comes from. None of these is made up for free.
+        """
+        headers = connection.headers
+        token, cookies = headers.get("authorization", ""), headers.get("cookie", "")
+        presented = token.partition(" ")[2].strip() or cookie_said(self.cookies.session, cookies)
+        if presented and (seen := self._seen.get(self._tokens.digest(presented))) is not None:
+            return seen
+        device = headers.get(DEVICE) or cookie_said(self.cookies.device, cookies)
+        whom = self._devices.whom(device) if 0 < len(device) <= DEVICE_CHARS_MAX else None
+        return whom or self.network(connection)
+
+    def network(self, connection: HTTPConnection) -> str:
+        return network_of(self.address(connection))
+
+    def address(self, connection: HTTPConnection) -> str | None:
+        return address_of(connection, self._trusted)
 
     async def _by_token(self, token: str) -> _Presented:
         now = self._now()
@@ -266,58 +288,6 @@ class Authenticator:
         self._by_hash.clear()
         for told in self.ending:
             told(None)
-
-    def address(self, connection: HTTPConnection) -> str | None:
-        """The client's address; what a proxy says of it counts only where the proxy is trusted.
-
-        None where it, or one that a trusted proxy names, is not an address.
-        """
-        peer = connection.client.host if connection.client else ""
-        found: IPv4Address | IPv6Address | None = None
-        for hop in (peer, *reversed(_forwarded(connection.headers))):
-            found = _address(hop)
-            if found is None or not any(found in network for network in self._trusted):
-                break
-        return None if found is None else str(found)
-
-    def set_cookie(self, secret: str) -> tuple[str, str]:
-        return "set-cookie", self._cookie_text(self.cookie, secret, SESSION_LIFETIME)
-
-    def clear_cookie(self) -> tuple[str, str]:
-        return "set-cookie", self._cookie_text(self.cookie, "", timedelta())
-
-    def device_of(self, connection: HTTPConnection) -> str | None:
-        """By which a client that signed in before says so; whether it is, the sign-in asks."""
-        said = connection.headers.get(DEVICE) or connection.cookies.get(self._device_cookie)
-        return said[:DEVICE_CHARS_MAX] if said else None
-
-    def known_device(self, value: str, *, cookie: bool) -> tuple[str, str]:
-        """For a client that keeps cookies, and for one that keeps tokens."""
-        if not cookie:
-            return DEVICE, value
-        return "set-cookie", self._cookie_text(self._device_cookie, value, devices.LIFETIME)
-
-    def _cookie_text(self, name: str, value: str, age: timedelta) -> str:
-        age_s, secure = int(age.total_seconds()), "; Secure" if self._secure else ""
-        return f"{name}={value}; Path=/; Max-Age={age_s}; HttpOnly; SameSite=Lax{secure}"
-
-
-def _forwarded(headers: Headers) -> list[str]:
-    said = ",".join(headers.getlist("x-forwarded-for"))
-    return [hop.strip() for hop in said.split(",") if hop.strip()][-16:]
-
-
-def _address(said: str) -> IPv4Address | IPv6Address | None:
-    """Without a port, a zone, or the form that IPv6 has for an IPv4 address."""
-    if said.startswith("["):
-        said = said[1:].partition("]")[0]
-    elif said.count(":") == 1:
-        said = said.partition(":")[0]
-    try:
-        found = ip_address(said.partition("%")[0])
-    except ValueError:
-        return None
-    return (found.ipv4_mapped or found) if isinstance(found, IPv6Address) else found
 
 
 def _actor(live: LiveSession, ip: str | None) -> Actor:

@@ -16,7 +16,7 @@ FIELDS = frozenset(
         *("method", "status", "ms", "attempt", "provider", "code", "exception", "retry_s"),
         *("run", "link", "job", "operation", "count", "reason", "port", "version", "url"),
         *("outcome", "trigger", "accounts", "transactions", "holdings", "rows", "withheld"),
-        *("template", "document", "client", "statements"),
+        *("template", "document", "client", "statements", "route", "kind"),
     }
 )
 TEXT_MAX = 4_000

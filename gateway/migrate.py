@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import asyncpg
 
+from adapters.postgres.fanout import is_heard
+from adapters.postgres.pool import FORGETS, FORGOTTEN
 from gateway.documents import builtin
 
 if TYPE_CHECKING:  # slow to import, and needed only where a migration is missing
@@ -22,6 +24,8 @@ LOCK = 4_714_390_226_581  # of our own, for pg_advisory_lock
 LOCK_WAIT_S_MAX = 120
 CONNECT_S_MAX = 10
 MAJOR_MIN = 15
+PREPARED = "SELECT 1"
+SESSION = "set DASHTAM_MIGRATIONS_URL to PostgreSQL itself, or the pooler's pool_mode to session"
 
 # Alembic's context is one a process.
 _turn = threading.Lock()
@@ -94,6 +98,8 @@ async def _migrate(owner_url: str) -> tuple[str | None, str]:
 
     async with _connected(owner_url) as connection:
         await _check(connection)
+        if not await has_session(connection, owner_url):
+            raise MigrationError(f"Migrations need a session of their own: {SESSION}.")
         engine = create_async_engine(
             "postgresql+asyncpg://", async_creator=lambda: _given(connection), poolclass=NullPool
         )
@@ -151,6 +157,24 @@ async def _check(connection: Any) -> None:
         )
 
 
+async def has_session(connection: Any, url: str) -> bool:
+    """Whether what `connection` sets and locks stays with it, as not behind every pooler.
+
+    Raises:
+        MigrationError: the database is away, or not even statements stay.
+    """
+    async with _connected(url) as other:
+
+        async def say(channel: str, word: str) -> None:
+            await other.execute("SELECT pg_notify($1, $2)", channel, word)
+
+        heard = await is_heard(connection, say)
+        await connection.fetchval(PREPARED)
+        async with other.transaction():  # has the server's connection, where that is anybody's
+            await connection.fetchval(PREPARED)
+        return heard
+
+
 async def _lock(connection: Any) -> None:
     """One at a time on this database; the lock goes with the connection."""
     for _ in range(LOCK_WAIT_S_MAX * 10):
@@ -172,6 +196,8 @@ async def _connected(url: str) -> AsyncIterator[Any]:
         raise MigrationError(f"The database cannot be reached: {error or 'no answer'}.") from error
     try:
         yield connection
+    except FORGOTTEN as error:
+        raise MigrationError(f"The URL leads to a pooler: {FORGETS}.") from error
     except (OSError, asyncpg.PostgresConnectionError, asyncpg.OperatorInterventionError) as error:
         raise MigrationError(f"The database went away: {error or 'no answer'}.") from error
     finally:

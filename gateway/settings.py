@@ -69,7 +69,7 @@ def _one_of(names: Iterable[str]) -> Parse:
     def parse(text: str) -> str:
         if text not in known:
             nearest = difflib.get_close_matches(text.lower(), known, n=1, cutoff=0)
-            raise ValueError(f"one of {', '.join(known)}; the nearest is {nearest[0]!r}")
+            raise ValueError(f"one of {', '.join(known)}; the nearest is {str(nearest[0])!r}")
         return text
 
     return parse
@@ -182,7 +182,7 @@ _port = _whole(1, 65_535)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Limits:
+class LimitFigures:
     """Every figure of "Limits, cost and errors"; a rate is per the period given there."""
 
     points: int = _of(_count, 100_000)
@@ -260,7 +260,7 @@ class Settings:
         _web, "https://production.plaid.com", develop="https://sandbox.plaid.com"
     )
     log_level: str = _of(_one_of(LOG_LEVELS), "info")
-    limits: Limits = field(default_factory=Limits)
+    limits: LimitFigures = field(default_factory=LimitFigures)
 
     @classmethod
     def read(cls, environ: Mapping[str, str], **overrides: Any) -> "Settings":
@@ -275,7 +275,8 @@ class Settings:
         mode = known.get("mode") or _read(Settings, PREFIX, given, Mode.PRODUCTION).get("mode")
         values = _read(cls, PREFIX, given, mode or Mode.PRODUCTION) | known
         if "limits" not in known:
-            values["limits"] = Limits(**_read(Limits, PREFIX + "LIMIT_", given, Mode.PRODUCTION))
+            figures = _read(LimitFigures, PREFIX + "LIMIT_", given, Mode.PRODUCTION)
+            values["limits"] = LimitFigures(**figures)
         settings = _complete(cls(**values))
         for complaint in complaints(settings):
             raise SettingsError(complaint)
@@ -319,7 +320,7 @@ def _read(kind: type, prefix: str, given: Mapping[str, str], mode: Mode) -> dict
 
 def _refuse_unknown(given: Mapping[str, str]) -> None:
     known = [PREFIX + f.name.upper() for f in fields(Settings) if "parse" in f.metadata]
-    known += [PREFIX + "LIMIT_" + f.name.upper() for f in fields(Limits)]
+    known += [PREFIX + "LIMIT_" + f.name.upper() for f in fields(LimitFigures)]
     for name in given:
         if name not in known and not NOT_OURS.fullmatch(name):
             nearest = difflib.get_close_matches(name, known, n=1, cutoff=0)[0]

@@ -11,20 +11,16 @@ from alembic import context
 from sqlalchemy import Connection, NullPool, text
 from sqlalchemy.ext.asyncio import create_async_engine
 
-from adapters.postgres import bookkeeping, document_tables, tables
+from adapters.postgres.tables import metadata
 
 LOCK_S_MAX = 3  # a statement that waits longer stops everyone behind it
-
-METADATA = tables.users.metadata
-assert bookkeeping.events.metadata is METADATA  # noqa: S101 - all parts are in it
-assert document_tables.documents.metadata is METADATA  # noqa: S101 - same
 
 
 def _run(connection: Connection) -> None:
     connection.execute(text(f"SET lock_timeout = '{LOCK_S_MAX}s'"))
     connection.commit()
     context.configure(
-        connection=connection, target_metadata=METADATA, transaction_per_migration=True
+        connection=connection, target_metadata=metadata, transaction_per_migration=True
     )
     with context.begin_transaction():
         context.run_migrations()

@@ -41,7 +41,7 @@ strawberry.enum(
 async def links_of_accounts(
     context: Context, accounts: Sequence[domain.accounts.Account]
 ) -> list[domain.links.Link | None]:
-    """The live link that answered last; null where none feeds it any more."""
+    """The link that answered last; it may be disconnected since. Null of a manual account."""
     return await link_queries.links_by_id(context.reads, [a.link_id for a in accounts])
 
 

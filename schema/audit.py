@@ -37,7 +37,7 @@ class AuditEntry(Node):
     outcome: AuditOutcome
     resource: str | None = described("What it was about: a kind and an id.")
     ip_address: str | None = described("From where; null for what the gateway did by itself.")
-    detail: str | None = described("Why it failed.")
+    detail: str | None = described("Why it failed, or what was done exactly.")
 
 
 @strawberry.type(description="An entry and its place in a list.")
@@ -80,7 +80,7 @@ async def activity_of_viewers(
     after: After = NOT_GIVEN,
 ) -> list[Page[domain.audit.AuditEntry]]:
     """Every entry about you, those of sign-ins that failed on your address included."""
-    limit, begin = paging.limit(first), position(after)
+    limit, begin = paging.limit(first), paging.id_after(after, "audit")
     page = await queries.activity(context.reads, limit=limit, after=begin)
     return [page for _ in viewers]
 
@@ -89,7 +89,7 @@ async def entries(
     context: Context, user_id: str | None, action: str | None, first: int, after: str | None
 ) -> Page[domain.audit.AuditEntry]:
     """Of everyone; a person who is not there has none. Raises BadQuery."""
-    limit, begin = paging.limit(first), position(after)
+    limit, begin = paging.limit(first), paging.id_after(after, "audit")
     whose = None if user_id is None else UserId(ids.key("User", user_id) or NO_ONE)
     found = await queries.audit(context.reads, whose, action, limit=limit, after=begin)
     return context.paid(found)
@@ -107,14 +107,3 @@ async def integrity(context: Context) -> AuditIntegrity:
 
 def _cursor(entry: domain.audit.AuditEntry) -> str:
     return paging.encoded("audit", str(entry.id))
-
-
-def position(after: str | None) -> UUID | None:
-    """Raises BadQuery."""
-    if not isinstance(after, str):
-        return None
-    [id] = paging.decoded(after, "audit", 1)
-    try:
-        return UUID(id)
-    except ValueError:
-        raise paging.not_a_cursor() from None

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, TypeVar
@@ -48,6 +49,7 @@ class Context:
     `turn` is had by who is about to have a long list gone through. `cost` is what the operation was
     priced at, `points` what the limiter said of it, and `reports_cost` that its answer says both;
     `limited` is why a mutation was refused, where that was how often.
+    `lent` is around what only waits: others have the operation's place in the process meanwhile.
     `last_event_id` is the cursor of the last event that whoever comes back to a stream has seen.
     """
 
@@ -70,6 +72,7 @@ class Context:
     budget: Budget = field(default_factory=Budget)
     loaders: dict[int, Any] = field(default_factory=dict)
     turn: asyncio.Lock = field(default_factory=asyncio.Lock)
+    lent: Callable[[], AbstractContextManager[None]] = nullcontext
     _open: Reads | None = None
     _sent: int = 0
     _over: bool = False

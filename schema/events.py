@@ -3,7 +3,6 @@
 from collections.abc import AsyncGenerator, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
-from uuid import UUID
 
 import strawberry
 
@@ -169,8 +168,8 @@ class EventSubscription:
     ) -> AsyncGenerator[told.Told, None]:
         context, kinds = info.context, given(categories)
         # A browser that comes back asks for the same URL again, and says what it has seen.
-        seen = context.last_event_id or given(after)
-        place = await queries.place_of(context.reads, _event_of(seen))
+        seen = paging.id_after(context.last_event_id or given(after), "events")
+        place = await queries.place_of(context.reads, None if seen is None else EventId(seen))
         await context.renew()  # nothing is held open while nothing happens
         return queries.events(
             context.app.feed,
@@ -180,17 +179,6 @@ class EventSubscription:
             categories=None if kinds is None else frozenset(kinds),
             shown=[kind for kind, name in SUBJECTS.items() if name in info.shown],
         )
-
-
-def _event_of(after: str | None) -> EventId | None:
-    """Raises BadQuery."""
-    if after is None:
-        return None
-    [id] = paging.decoded(after, "events", 1)
-    try:
-        return EventId(UUID(id))
-    except ValueError:
-        raise paging.not_a_cursor() from None
 
 
 async def _with_subjects(context: Context, events: Sequence[Any]) -> list[Any]:

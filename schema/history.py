@@ -39,9 +39,11 @@ class BalancePoint:
     available_balance: Money | None
     holdings_value: Money | None = described("The part of it that is invested.")
     cash_value: Money | None = described("The part of it that is cash.")
-    change: Money | None = described("To the point before.")
+    change: Money | None = described(
+        "To the point before, or the last balance before the span; null where nothing was known."
+    )
     change_percent: Decimal | None = described(
-        "To the point before, per cent with two places; null where that was zero."
+        "The change, per cent of what it is to, with two places; null where that was zero."
     )
     source: SnapshotSource
 

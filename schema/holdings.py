@@ -92,7 +92,7 @@ class Holding(Node):
 class HoldingFilter:
     account_ids: list[strawberry.ID] | None = optional()
     asset_types: list[AssetType] | None = optional()
-    symbol: str | None = optional("Exactly this symbol.")
+    symbol: str | None = optional("The whole symbol, whatever the case.")
     include_closed: bool = False
 
 

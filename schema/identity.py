@@ -55,7 +55,7 @@ class Viewer(Node):
 class UpdateSettingsInput:
     base_currency: Currency | None = optional()
     time_zone: str | None = optional("An IANA name, such as Europe/Berlin.")
-    session_limit: int | None = optional("Null for the default.")
+    session_limit: int | None = optional("1 to 100; null for the default.")
 
 
 @strawberry.type(description="The answer of `updateSettings`.")

@@ -1,9 +1,9 @@
 """Statement files: importing them, and taking an import back."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import date
 from typing import Any
-from uuid import UUID
 
 import strawberry
 
@@ -36,8 +36,13 @@ class PreviewedAccount:
     is_new: bool = described("Whether the import would make it.")
     transactions: SyncCounts
     holdings: SyncCounts
-    since: date | None = described("The first day that the statement covers.", name="from")
-    until: date | None = described("The last day that the statement covers.", name="to")
+    since: date | None = described(
+        "Of its first transaction; without any, the first day that the statement covers.",
+        name="from",
+    )
+    until: date | None = described(
+        "Of its last transaction; without any, the last day that the statement covers.", name="to"
+    )
 
 
 @strawberry.type(description="What an import would do.")
@@ -47,24 +52,11 @@ class ImportPreview:
 
     @field(
         list[QuarantinedRow],
-        "What could not be understood: the first 100, with 2,000 characters of each.",
+        "What would be quarantined: the first 100, with 2,000 characters of each.",
     )
     def unreadable(self: Any) -> Sequence[domain.sync.QuarantinedRow]:
         shown = self.unreadable[:UNREADABLE_MAX]
-        return [_row(number, row) for number, row in enumerate(shown, 1)]
-
-
-def _row(number: int, row: domain.sync.Unreadable) -> domain.sync.QuarantinedRow:
-    """As it would be kept; its id is only its number, since nothing is kept."""
-    return domain.sync.QuarantinedRow(
-        id=UUID(int=number),
-        run_id=RunId(ids.ABSENT),
-        kind=row.scope,
-        reason=row.reason,
-        raw=row.raw[:RAW_MAX],
-        line=row.line,
-        account_key=row.account_key,
-    )
+        return [replace(row, raw=row.raw[:RAW_MAX]) for row in shown]
 
 
 @strawberry.input(description="A statement file.")

@@ -5,6 +5,7 @@ import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
+from uuid import UUID
 
 import strawberry
 
@@ -55,6 +56,17 @@ def decoded(cursor: str, of: str, length: int) -> Sequence[str]:
     if not all(isinstance(part, str) and _storable(part) for part in position):
         raise not_a_cursor()
     return position[1:]
+
+
+def id_after(after: str | None, of: str) -> UUID | None:
+    """Where a page of a list that is sorted by id begins. Raises BadQuery."""
+    if not isinstance(after, str):
+        return None
+    [id] = decoded(after, of, 1)
+    try:
+        return UUID(id)
+    except ValueError:
+        raise not_a_cursor() from None
 
 
 def not_a_cursor() -> BadQuery:

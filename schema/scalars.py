@@ -53,7 +53,10 @@ def _literal(parse: Callable[[object], Any]) -> Callable[..., Any]:
     """Only a string is taken: not the bare word that an enum's value would be, nor a number."""
 
     def parse_literal(node: ValueNode, _: object = None) -> Any:
-        return parse(node.value if isinstance(node, StringValueNode) else None)
+        try:
+            return parse(node.value if isinstance(node, StringValueNode) else None)
+        except GraphQLError as error:
+            raise GraphQLError(error.message, node) from None  # with its place in the document
 
     return parse_literal
 

@@ -75,7 +75,8 @@ class Mutation(
 
 
 @strawberry.type(
-    description="What goes on as it happens, over a WebSocket. Each event is of one instant."
+    description="What goes on as it happens, over a WebSocket or an event stream. Each event is of "
+    "one instant."
 )
 class Subscription(EventSubscription, SyncSubscription):
     pass

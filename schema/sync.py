@@ -5,7 +5,6 @@ from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing, suppress
 from datetime import date, datetime
 from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
-from uuid import UUID
 
 import strawberry
 
@@ -51,7 +50,7 @@ strawberry.enum(SyncTrigger, description="Why a run was started.")
 strawberry.enum(
     SyncStatus,
     description="How far a run has come. PARTIAL: some accounts could not be read. "
-    "FAILED: none could.",
+    "FAILED: none could, or it broke off.",
 )
 strawberry.enum(SyncScope, description="A part of what a sync reads.")
 
@@ -124,7 +123,7 @@ class SyncRun(Node):
     accounts: SyncCounts
     holdings: SyncCounts
     transactions: SyncCounts
-    attempts: int = described("How many times a worker began it.")
+    attempts: int = described("How often it was begun since it last stored something.")
     link: ALink = edge(links_of_runs, of=ALink)
     error: UserError | None = edge(errors_of_runs, of=UserError | None)
     quarantine: list[QuarantinedRow] = edge(quarantine_of_runs, of=list[QuarantinedRow])
@@ -155,17 +154,6 @@ class SyncRunConnection:
 
 def _cursor(run: domain.sync.SyncRun) -> str:
     return paging.encoded("runs", str(run.id))
-
-
-def position(after: str | None) -> RunId | None:
-    """Raises BadQuery."""
-    if not isinstance(after, str):
-        return None
-    [id] = paging.decoded(after, "runs", 1)
-    try:
-        return RunId(UUID(id))
-    except ValueError:
-        raise paging.not_a_cursor() from None
 
 
 @strawberry.input(
@@ -224,8 +212,8 @@ class SyncQuery:
         after: After = NOT_GIVEN,
     ) -> Page[domain.sync.SyncRun]:
         reads = info.context.reads
-        limit, begin = paging.limit(first), position(after)
-        link = None
+        limit, after_id = paging.limit(first), paging.id_after(after, "runs")
+        begin, link = None if after_id is None else RunId(after_id), None
         if (asked := given(link_id)) is not None:
             link = LinkId(ids.key("Link", asked) or ids.ABSENT)
         return info.context.paid(await queries.runs(reads, link, limit=limit, after=begin))
@@ -325,7 +313,7 @@ async def _awaited(
             if loop.time() >= deadline or all(run.status.is_terminal for run in runs):
                 return runs
             await context.renew()
-            with suppress(TimeoutError):
+            with context.lent(), suppress(TimeoutError):
                 async with asyncio.timeout_at(deadline):
                     await asyncio.sleep(APART_S)
                     await queries.until_moved(moved)

@@ -100,7 +100,7 @@ class TransactionFilter:
     categories: list[str] | None = optional()
     since: date | None = optional("The first date, inclusive.", name="from")
     until: date | None = optional("The last date, inclusive.", name="to")
-    symbol: str | None = optional("Exactly this symbol.")
+    symbol: str | None = optional("The whole symbol, whatever the case.")
     search: str | None = optional("In description and merchant, whatever the case.")
     min_amount: Decimal | None = optional("Of the signed amount, in whatever currency it is.")
     max_amount: Decimal | None = optional("Of the signed amount, in whatever currency it is.")

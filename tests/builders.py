@@ -1,6 +1,7 @@
 """Domain values for tests: each says only what the test is about."""
 
 import hmac
+from collections.abc import Iterable
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Any
@@ -61,6 +62,11 @@ def an_account(**said: Any) -> Account:
         "as_of": NOW,
     }
     return Account(**values | said)
+
+
+def in_order(accounts: Iterable[Account]) -> list[Account]:
+    """As accounts are listed."""
+    return sorted(accounts, key=lambda a: (a.name, a.id))
 
 
 def a_run(**said: Any) -> SyncRun:

@@ -63,15 +63,20 @@ class Layouts:
 
 def tables_of(text: str, profiles: Sequence[Profile]) -> list[Table]:
     """Raises CsvError where no layout is recognised, or nothing is in it."""
-    layouts, head = Layouts(profiles), list[Line]()
+    layouts, seen, fault = Layouts(profiles), list[Line](), None
     for delimiter in (mark for mark in DELIMITERS if mark in text):
-        head = list(islice(lines_of(text, delimiter), HEADER_LINES_MAX))
+        try:
+            head = list(islice(lines_of(text, delimiter), HEADER_LINES_MAX))
+        except CsvError as error:  # of a delimiter that may be none; without all that it had read
+            fault = fault or error.with_traceback(None)
+            continue
+        seen += head
         if any(layouts.of(line) for line in head):
             tables = [t for t in _tables(lines_of(text, delimiter), layouts) if t.rows]
             if not tables:
                 raise CsvError("there is a header, and nothing below it")
             return tables
-    raise _unknown(head)
+    raise fault or _unknown(seen, profiles)
 
 
 def _tables(lines: Iterable[Line], layouts: Layouts) -> Iterator[Table]:
@@ -114,9 +119,12 @@ def _is_footnote(said: Sequence[str]) -> bool:
     return len(said) == 1 and len(said[0].split()) >= FOOTNOTE_WORDS_MIN
 
 
-def _unknown(lines: Sequence[Line]) -> CsvError:
-    header = next((line for line in lines if len(line.said) >= COLUMNS_MIN), None)
-    if header is None:
-        return CsvError("there are no columns in it")
+def _unknown(lines: Sequence[Line], profiles: Sequence[Profile]) -> CsvError:
+    known = "known are: " + "; ".join(profile.name for profile in profiles)
+    lines = sorted(lines, key=lambda line: (-min(len(line.said), COLUMNS_MIN), line.number))
+    header = next(iter(lines), None)
+    if header is None or len(header.said) < 2:
+        return CsvError(f"there are no columns in it; {known}")
     columns = ", ".join(header.said)[:SHOWN_MAX]
-    return CsvError(f"no layout that is known here has these columns: {columns}", header.number)
+    what = f"no layout that is known here has these columns: {columns}; {known}"
+    return CsvError(what, header.number)

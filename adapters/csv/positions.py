@@ -74,7 +74,7 @@ def _holding(table: Table, line: Line, key: str, of: Currency, as_of: datetime) 
         raise Illegible("the symbol is missing")
     quantity = required_number(table, line, "quantity")
     value = Money(required_number(table, line, "value", of), of)
-    if (quantity < 0) != (value.amount < 0):
+    if value.amount and (quantity < 0) != (value.amount < 0):  # what is worthless has no sign
         raise Illegible("the quantity and the value are not of one sign")
     price, cost = (number_in(table, line, column, of) for column in ("price", "cost"))
     if cost is not None and (cost < 0) != (quantity < 0):

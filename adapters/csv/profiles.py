@@ -19,6 +19,7 @@ from decimal import Decimal
 from typing import TypeAlias
 
 from domain.accounts import AccountType
+from domain.money import EXACT
 from domain.securities import AssetType
 from domain.transactions import TransactionSubtype as S
 
@@ -67,7 +68,7 @@ class Profile:
         return (given,) if isinstance(given, str) else given
 
     def signed(self, amount: Decimal) -> Decimal:
-        return amount if self.sign > 0 else -amount
+        return amount if self.sign > 0 else EXACT.minus(amount)
 
 
 _A, _T = AccountType, AssetType

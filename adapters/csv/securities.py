@@ -19,6 +19,7 @@ _OPTION = re.compile(
     r"(?P<underlying>[A-Z][A-Z0-9./]{0,9}) (?P<day>[0-9]{2}/[0-9]{2}/[0-9]{4})"
     r" (?P<strike>[0-9]+(?:\.[0-9]+)?) (?P<side>[CP])"
 )
+SYMBOL_CHARS_MAX = 64
 _SIDES = {"C": OptionSide.CALL, "P": OptionSide.PUT}
 
 
@@ -28,6 +29,8 @@ def security_of(
     """None where no symbol is told. Raises Illegible."""
     if symbol.casefold() in NOTHING:
         return None
+    if len(symbol) > SYMBOL_CHARS_MAX:
+        raise Illegible(f"the symbol has over {SYMBOL_CHARS_MAX} characters")
     name = description if description.casefold() not in NOTHING else symbol
     option = _OPTION.fullmatch(symbol)
     if option is not None:

@@ -7,6 +7,7 @@ Whatever a cell begins with, it is text: nothing of it is ever computed.
 
 import csv
 import io
+from codecs import BOM_UTF8
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
@@ -19,6 +20,8 @@ CELL_CHARS_MAX = 8_192
 LINE_CHARS_MAX = 256 * 1024  # before it is made cells of: ten million commas would be 80 MB
 HEAD_BYTES = 64 * 1024
 DELIMITERS = ",;\t"
+END = "\0"  # a line that no text has, by which it is seen that the last quote was closed
+UNCLOSED = "a quote is not closed, or a cell is too long"
 
 _SIGNATURES = (
     b"%PDF",
@@ -52,11 +55,16 @@ def seems_a_table(raw: bytes) -> bool:
     if raw.startswith((b"\xff\xfe", b"\xfe\xff")):
         return True
     lines = [line for line in head.splitlines()[:50] if line.strip()]
-    return any(line.count(mark) >= 2 for line in lines for mark in (b",", b";", b"\t"))
+    marks = [mark.encode() for mark in DELIMITERS]
+    if any(line.count(mark) >= 2 for line in lines for mark in marks):
+        return True
+    # Two columns are a table where every line has them: a sentence has a comma now and then.
+    return len(lines) > 1 and any(all(mark in line for line in lines) for mark in marks)
 
 
 def text_of(raw: bytes) -> str:
-    """Decoded: a byte order mark decides, else UTF-8 if it fits, else cp1252. Raises CsvError."""
+    """Decoded: UTF-16 by its byte order mark, else UTF-8 if it fits, else cp1252; a mark of UTF-8
+    decides nothing, since some write it before cp1252. Raises CsvError."""
     if len(raw) > BYTES_MAX:
         raise CsvError(f"the file has {len(raw):,} bytes; at most {BYTES_MAX:,} are read")
     if raw.startswith((b"\xff\xfe", b"\xfe\xff")):
@@ -65,11 +73,12 @@ def text_of(raw: bytes) -> str:
         except UnicodeDecodeError:
             raise CsvError("the file begins as UTF-16 and cannot be read as such") from None
     else:
+        bare = raw.removeprefix(BOM_UTF8)
         try:
-            text = raw.decode("utf-8-sig")
+            text = bare.decode()
         except UnicodeDecodeError:
             # The bytes that cp1252 leaves open become U+FFFD: visible, and never in a figure.
-            text = raw.decode("cp1252", "replace")
+            text = bare.decode("cp1252", "replace")
     if (nul := text.find("\0")) >= 0:
         raise CsvError("the file contains NUL characters", text.count("\n", 0, nul) + 1)
     return text
@@ -83,22 +92,23 @@ def lines_of(text: str, delimiter: str) -> Iterator[Line]:
     while True:
         try:
             cells = next(reader)
-        except StopIteration:
-            return
         except csv.Error:
-            raise CsvError("a quote is not closed, or a cell is too long", number) from None
+            raise CsvError(UNCLOSED, number) from None
+        if cells == [END]:
+            return
         count += 1
         if count > ROWS_MAX:
             raise CsvError(f"more than {ROWS_MAX:,} rows", number)
         if len(cells) > COLUMNS_MAX:
             raise CsvError(f"more than {COLUMNS_MAX} columns", number)
-        if any(len(cell) > CELL_CHARS_MAX for cell in cells):
-            raise CsvError("a quote is not closed, or a cell is too long", number)
+        if any(len(cell) > CELL_CHARS_MAX or cell.endswith(END) for cell in cells):
+            raise CsvError(UNCLOSED, number)
         yield Line(number, tuple(_trimmed(cell) for cell in cells))
         number = reader.line_num + 1
 
 
 def _short(lines: Iterable[str]) -> Iterator[str]:
+    """Each line, none too long, and END."""
     for number, line in enumerate(lines, 1):
         if len(line) > LINE_CHARS_MAX:
             raise CsvError(
@@ -107,6 +117,7 @@ def _short(lines: Iterable[str]) -> Iterator[str]:
                 number,
             )
         yield line
+    yield END
 
 
 def _trimmed(cell: str) -> str:

@@ -1,4 +1,4 @@
-"""Request budgets in this process: for tests, and for tools that ask no provider."""
+"""Request budgets in this process, which count as those of PostgreSQL: for tests of providers."""
 
 from collections import deque
 from datetime import datetime, timedelta

@@ -1,10 +1,10 @@
 """Rate limits inside one process: GCRA (ITU-T I.371), on a monotonic clock."""
 
 from collections.abc import Callable
-from decimal import Decimal
 from hashlib import blake2b
 from time import monotonic_ns
 
+from adapters.gcra import interval_of, verdict_of
 from domain.limits import Limit, Verdict
 
 NS_PER_S = 10**9
@@ -34,9 +34,7 @@ class MemoryLimits:
         if cost < 0:
             raise ValueError("a cost is 0 or more")
         buckets, digest, now = self._of(limit), _digest(key), self._clock_ns()
-
-        # A bucket is one instant: when it will be full again ("theoretical arrival time").
-        interval = _interval(limit)
+        interval = interval_of(limit, NS_PER_S)
         tolerance = interval * limit.burst
         full_at = max(buckets.full_at(digest), now)
         after = full_at + interval * cost
@@ -45,23 +43,14 @@ class MemoryLimits:
             full_at = after
             if cost:
                 buckets.keep(digest, full_at, now)
-        full_in = full_at - now
-        used = min(-(-full_in // interval), limit.burst)
-        return Verdict(
-            allowed=too_early <= 0,
-            remaining=limit.burst - used,
-            # More than a whole burst never fits; then this is when the bucket is full.
-            retry_after_s=_seconds(min(max(too_early, 0), max(full_in, interval))),
-            next_s=_seconds(full_in - interval * (used - 1) if used else 0),
-            reset_s=_seconds(full_in),
-        )
+        return verdict_of(limit, too_early=too_early, full_in=full_at - now, per_s=NS_PER_S)
 
     async def settle(
         self, key: str, limit: Limit, units: int, *, taken: Verdict | None = None
     ) -> None:
         """It came to so many units more than were taken, or where negative to fewer."""
         buckets, digest, now = self._of(limit), _digest(key), self._clock_ns()
-        interval = _interval(limit)
+        interval = interval_of(limit, NS_PER_S)
         full_at = max(buckets.full_at(digest), now) + interval * units
         most = now + interval * (limit.burst + limit.debt)
         buckets.keep(digest, min(max(full_at, now), most), now)
@@ -75,15 +64,6 @@ class MemoryLimits:
 
 def _digest(key: str) -> bytes:
     return blake2b(key.encode("utf-8", "surrogatepass"), digest_size=16).digest()
-
-
-def _interval(limit: Limit) -> int:
-    """A unit's, in ns; rounding it up errs on the side of less."""
-    return -(-limit.per_seconds * NS_PER_S // limit.burst)
-
-
-def _seconds(ns: int) -> Decimal:
-    return Decimal(ns).scaleb(-9)
 
 
 class _Buckets:

@@ -156,6 +156,7 @@ class _Reading:
         records = _Records()
         self._walk(node, records)
         listing = node.find(*_TRANSACTION_LISTS)
+        held = node.find("INVPOSLIST")
         currency = node.text("CURDEF")
         self._statements.append(
             Statement(
@@ -168,6 +169,7 @@ class _Reading:
                 transactions=tuple(records.bank),
                 investment_transactions=tuple(records.investment),
                 positions=tuple(records.positions),
+                positions_listed=len(held.kids) if held and held.closed else None,
                 ledger_balance=self._part(node.find("LEDGERBAL"), balance),
                 available_balance=self._part(node.find("AVAILBAL"), balance),
                 investment_balances=self._investment_balances(node.find("INVBAL")),

@@ -105,6 +105,8 @@ class Statement:
     """One account's statement. `currency` is CURDEF in capitals, None where the file has none.
 
     `start` and `end` bound the transaction list as the file says, which need not be true.
+    `positions_listed` is how many entries the list of positions has, None without a whole list:
+    then nothing is said of what is held, unless positions stand elsewhere.
     """
 
     kind: StatementKind
@@ -116,6 +118,7 @@ class Statement:
     transactions: tuple[BankTransaction, ...]
     investment_transactions: tuple[InvestmentTransaction, ...]
     positions: tuple[Position, ...]
+    positions_listed: int | None
     ledger_balance: Balance | None
     available_balance: Balance | None
     investment_balances: InvestmentBalances | None

@@ -66,6 +66,7 @@ _OTHER_AGGREGATES = {
     "MARGININTEREST": S.MARGIN_INTEREST,
     "INVEXPENSE": S.ACCOUNT_FEE,
 }
+FITID_CHARS_MAX = 255  # OFX 2.3 §3.2.1
 _BUYING = (S.BUY, S.BUY_TO_COVER)
 _SELLING = (S.SELL, S.SHORT_SELL)
 _COVERING = ("BUYTOCOVER", "BUYTOCLOSE")
@@ -103,7 +104,7 @@ def bank_row(record: BankTransaction, *, account_key: str, default: Currency, of
             settlement_date=None if pending else available,
         )
 
-    return Row(fitid=record.fitid, name=description, amount=amount.amount, make=make, source=record)
+    return Row(fitid=_id(record), name=description, amount=amount.amount, make=make, source=record)
 
 
 def investment_row(
@@ -141,7 +142,13 @@ def investment_row(
         )
 
     name = f"{record.aggregate} {about} {quantity} {description}"
-    return Row(fitid=record.fitid, name=name, amount=amount.amount, make=make, source=record)
+    return Row(fitid=_id(record), name=name, amount=amount.amount, make=make, source=record)
+
+
+def _id(record: BankTransaction | InvestmentTransaction) -> str | None:
+    if record.fitid is not None and len(record.fitid) > FITID_CHARS_MAX:
+        raise Illegible(f"FITID: it has over {FITID_CHARS_MAX} characters")
+    return record.fitid
 
 
 def _bank_subtype(
@@ -215,11 +222,14 @@ def _amount(
     """What the cash of the account gained; 0 where only securities moved."""
     total = storable_or_none(record.total, "TOTAL")
     if subtype in (*_BUYING, *_SELLING):
-        if total is None:
-            if security is None or quantity is None or price is None:
-                raise Illegible("neither TOTAL nor UNITPRICE is stated")
+        reckoned = None
+        if security is not None and quantity is not None and price is not None:
             gross = security.value(quantity, price).rounded().amount
-            return EXACT.subtract(_charges(record), gross)
+            reckoned = EXACT.subtract(_charges(record), gross)
+        if total is None or total == reckoned:  # a sale may bring less than it costs
+            if reckoned is None:
+                raise Illegible("neither TOTAL nor UNITPRICE is stated")
+            return reckoned
         paid = EXACT.abs(total)
         return EXACT.minus(paid) if subtype in _BUYING else paid
     if subtype is S.SPLIT:

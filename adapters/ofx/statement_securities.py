@@ -39,6 +39,7 @@ _ENDINGS = {
 _TOTALS = ("networth", "accountvalue", "totalaccountvalue")  # BAL names without blanks
 _SIDES = {"CALL": OptionSide.CALL, "PUT": OptionSide.PUT}
 _MONEY_MARKET = "MONEYMRKT"
+TICKER_CHARS_MAX = 64  # twice of what OFX 2.3 §13.8.5.1 has
 
 
 class Securities:
@@ -55,7 +56,7 @@ class Securities:
     def of(self, id: SecurityId, aggregate: str, default: Currency) -> SecurityTerms:
         """Its terms; where the list does not have it, what its id and the aggregate tell.
 
-        Raises Illegible: it is in a currency that we do not know.
+        Raises Illegible: it is in a currency that we do not know, or its ticker is too long.
         """
         implied = next((t for end, t in _ENDINGS.items() if aggregate.endswith(end)), None)
         place = (id.value, default, implied or AssetType.OTHER)
@@ -90,7 +91,7 @@ class Securities:
             name=clean(info.name) or clean(info.ticker) or clean(id.value) or "Unnamed security",
             asset_type=asset_type,
             currency=of,
-            symbol=clean(info.ticker).upper() or None,
+            symbol=_symbol(info.ticker),
             cusip=cusip,
             isin=isin,
             key=own,
@@ -118,6 +119,13 @@ class Securities:
             strike=Money(storable(terms.strike, "STRIKEPRICE"), of),
             expires_on=terms.expires.local_date,
         )
+
+
+def _symbol(ticker: str | None) -> str | None:
+    symbol = clean(ticker).upper()
+    if len(symbol) > TICKER_CHARS_MAX:
+        raise Illegible(f"TICKER: it has over {TICKER_CHARS_MAX} characters")
+    return symbol or None
 
 
 def known_currency(symbol: str) -> Currency:
@@ -196,20 +204,36 @@ def joined(holdings: Iterable[ReceivedHolding]) -> list[ReceivedHolding]:
     return list(found.values())
 
 
+def says_positions(statement: Statement) -> bool:
+    """Without INVPOSLIST nobody may have asked for them: it does not say that there are none."""
+    return bool(statement.positions) or statement.positions_listed is not None
+
+
+def unread_positions(statement: Statement, held: Sequence[ReceivedHolding]) -> int:
+    return max(statement.positions_listed or 0, len(statement.positions)) - len(held)
+
+
+def stated_total(statement: Statement) -> Decimal | None:
+    plan, balances = statement.plan_balances, statement.investment_balances
+    if plan is not None and plan.total:  # some write 0 beside positions that are worth something
+        return plan.total
+    for named in balances.named if balances is not None else ():
+        name = "".join((named.name or "").casefold().split())
+        if name in _TOTALS and named.type != "PERCENT" and named.value:
+            return named.value
+    return None
+
+
 def invested(statement: Statement, of: Currency, held: Sequence[ReceivedHolding]) -> Decimal | None:
-    """What an account is worth; None where neither a total nor cash nor positions are stated."""
+    """What is told of cash and positions, added up; None where neither is."""
     values = [(h.security.asset_type, h.market_value.amount) for h in held
               if h.market_value.currency == of]  # fmt: skip
     positions = exact_sum(value for _, value in values)
     plan, balances = statement.plan_balances, statement.investment_balances
-    if plan is not None and plan.total:  # some write 0 beside positions that are worth something
-        return plan.total
     if balances is None:
         return positions if held or plan is not None else None
-    for named in balances.named:
-        name = "".join((named.name or "").casefold().split())
-        if name in _TOTALS and named.type != "PERCENT" and named.value:
-            return named.value
+    if balances.available_cash is None and not says_positions(statement):
+        return None
     cash = balances.available_cash or Decimal(0)
     sweep = exact_sum(v for kind, v in values if kind is AssetType.CASH_EQUIVALENT)
     if sweep and sweep == cash:

@@ -9,7 +9,11 @@ from adapters.ofx.values import OfxDate
 from domain import money
 from domain.accounts import masked
 
-_NUMBERS = re.compile(r"(<(?:LOAN)?ACCTID>)([^<]+)", re.IGNORECASE)
+# The tag and its text as the reader takes them: with attributes, CDATA, and "<" that opens no tag.
+_NUMBERS = re.compile(
+    r"(<(?:LOAN)?ACCTID(?:\s[^<>]*)?>)((?:[^<]+|<!\[CDATA\[.*?\]\]>|<(?![/A-Za-z]))+)",
+    re.IGNORECASE | re.DOTALL,
+)
 
 
 def clean(text: str | None) -> str:

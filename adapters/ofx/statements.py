@@ -4,9 +4,13 @@ What a balance means:
     BANK, CARD  LEDGERBAL as written: an overdraft, and what is owed on a card, are negative
     LOAN        LEDGERBAL, always negative: some write what is owed as a positive number
     INVESTMENT  what the institution says is the total (the 401(k)'s, or the net worth among the
-                named balances); else cash, margin balance and positions together. SHORTBALANCE is
-                what the short positions are worth, and those are among the positions. A sweep
-                fund that is both cash and a position counts once.
+                named balances); else cash, margin balance and positions together, where all of
+                these could be read. SHORTBALANCE is what the short positions are worth, and
+                those are among the positions. A sweep fund that is both cash and a position
+                counts once.
+
+Without INVPOSLIST nothing is said of positions: those that are known stay, and cash alone is a
+balance only where none is known. An empty one says that there are none.
 
 Where nothing is stated, or what is cannot be read, there is no balance, and a row in `unreadable`
 says so. Of an account's number no text holds more than its end; `key` and `number` do.
@@ -14,7 +18,7 @@ says so. Of an account's number no text holds more than its end; `key` and `numb
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import UTC, date, datetime, time
+from datetime import date, datetime
 from decimal import Decimal
 from typing import TypeAlias, TypeVar
 
@@ -24,24 +28,34 @@ from adapters.ofx.reader import read
 from adapters.ofx.records import AccountRef, BankTransaction, OfxFile, StatementKind
 from adapters.ofx.records import Statement as OfxStatement
 from adapters.ofx.records import Unreadable as OfxUnreadable
+from adapters.ofx.statement_accounts import (
+    institution_of,
+    key_of,
+    name_of,
+    stated_currency,
+    time_of,
+    type_of,
+)
 from adapters.ofx.statement_rows import Row, bank_row, investment_row
 from adapters.ofx.statement_securities import (
     Securities,
     holding_of,
     invested,
     joined,
-    known_currency,
+    says_positions,
+    stated_total,
+    unread_positions,
 )
-from adapters.ofx.statement_values import clean, instant, storable, without_numbers
+from adapters.ofx.statement_values import clean, storable, without_numbers
 from adapters.ofx.tags import (
     BANK_TRANSACTIONS,
     INVESTMENT_TRANSACTIONS,
     POSITIONS,
     SECURITIES,
 )
-from domain.accounts import AccountType, mask_of, masked
+from domain.accounts import mask_of, masked
 from domain.errors import ErrorCode, UnreadableFile
-from domain.imports import FILE_BYTES_MAX, Statement, content_keys
+from domain.imports import CASH_ALONE, FILE_BYTES_MAX, Statement, content_keys
 from domain.money import EXACT, Currency, Money
 from domain.sync import (
     ReceivedAccount,
@@ -54,20 +68,6 @@ from domain.sync import (
 T = TypeVar("T")
 Record: TypeAlias = BankTransaction | InvestmentTransaction | Position
 
-# Institutions whose ORG is no name that anyone knows them by, by their FID.
-_NAMES = {"10898": "Chase"}
-_BANK_TYPES = {
-    "CHECKING": AccountType.CHECKING,
-    "SAVINGS": AccountType.SAVINGS,
-    "MONEYMRKT": AccountType.MONEY_MARKET,
-    "CREDITLINE": AccountType.LINE_OF_CREDIT,
-    "CD": AccountType.CERTIFICATE_OF_DEPOSIT,
-}
-_LABELS = {
-    AccountType.CERTIFICATE_OF_DEPOSIT: "Certificate",
-    AccountType.TRADITIONAL_401K: "401(k)",
-    AccountType.OTHER: "Account",
-}
 _BALANCES = ("LEDGERBAL", "INVBAL", "INV401KBAL")
 
 
@@ -99,6 +99,7 @@ class _Found:
     holdings: list[ReceivedHolding] = field(default_factory=list)
     transactions: dict[str, ReceivedTransaction] = field(default_factory=dict)
     is_complete: bool = False
+    positions_of: ReceivedAccount | None = None  # the statement that they are from
 
 
 class _Translation:
@@ -106,6 +107,11 @@ class _Translation:
         self._file = file
         self._securities = Securities(file.securities)
         self._found: dict[str, _Found] = {}
+        self._holds: dict[str, bool] = {}  # of accounts whose positions are stated
+        for s in file.statements:
+            if says_positions(s):
+                has_some = bool(s.positions or s.positions_listed)
+                self._holds[key_of(s)] = self._holds.get(key_of(s), False) or has_some
         self._keys: dict[AccountRef, str] = {}
         self._unreadable: list[Unreadable] = []
 
@@ -128,19 +134,18 @@ class _Translation:
         )
 
     def _take(self, statement: OfxStatement) -> None:
-        key = _key_of(statement)
+        key = key_of(statement)
         self._keys[statement.account] = key
         try:
-            self._read_in(statement, key, _currency_of(statement))
+            self._read_in(statement, key, stated_currency(statement))
         except Illegible as fault:
             self._refuse(statement, key, str(fault))
 
     def _read_in(self, statement: OfxStatement, key: str, of: Currency) -> None:
         """Raises Illegible: the account itself cannot be read."""
-        as_of = _as_of(statement, self._file)
-        positions = statement.positions
+        as_of = time_of(statement, self._file)
         held = self._read(
-            positions,
+            statement.positions,
             lambda p: holding_of(
                 p, account_key=key, securities=self._securities, default=of, as_of=as_of
             ),
@@ -152,8 +157,12 @@ class _Translation:
             known = self._found[key] = _Found(account)
         if _rank(account) >= _rank(known.account):  # of two statements the later one
             known.account = account
+        before = known.positions_of
+        if says_positions(statement) and (before is None or _rank(account) >= _rank(before)):
+            known.positions_of = account
             known.holdings = joined(held)
-            known.is_complete = bool(positions) and len(held) == len(positions)
+            is_listed = statement.positions_listed is not None
+            known.is_complete = is_listed and not unread_positions(statement, held)
         for row in self._rows(statement, key, of):
             known.transactions[row.key] = row
 
@@ -211,7 +220,7 @@ class _Translation:
         held: Sequence[ReceivedHolding],
     ) -> ReceivedAccount:
         number = clean(statement.account.account_id)
-        kind, mask = _type_of(statement), mask_of(number)
+        kind = type_of(statement)
         balance = self._balance(statement, of, held, key)
         available = statement.available_balance
         can_be_spent = None if available is None else available.amount
@@ -220,21 +229,23 @@ class _Translation:
             can_be_spent = cash = parts.available_cash
             if cash is not None:
                 cash = EXACT.add(cash, parts.margin or Decimal(0))
-        label = _LABELS.get(kind) or kind.value.replace("_", " ").capitalize()
         return ReceivedAccount(
             key=key,
-            institution=_institution(self._file, statement),
-            name=f"{label} {masked(number)}" if mask else label,
+            institution=institution_of(self._file, statement),
+            name=name_of(kind, number),
             type=kind,
             currency=of,
             balance=None if balance is None else Money(balance, of),
             as_of=as_of,
             number=number,
-            mask=mask,
+            mask=mask_of(number),
             available_balance=None
             if can_be_spent is None
             else Money(storable(can_be_spent, "AVAILBAL"), of),
             cash=None if cash is None else Money(storable(cash, "AVAILCASH"), of),
+            is_cash_alone=statement.kind is StatementKind.INVESTMENT
+            and key not in self._holds
+            and stated_total(statement) is None,
         )
 
     def _balance(
@@ -244,21 +255,17 @@ class _Translation:
         held: Sequence[ReceivedHolding],
         key: str,
     ) -> Decimal | None:
-        stated: Decimal | None
         if any(
             r.account == statement.account and r.kind in _BALANCES for r in self._file.unreadable
         ):
             return None
-        if statement.kind is StatementKind.INVESTMENT:
-            stated = invested(statement, of, held)
-        else:
-            ledger = statement.ledger_balance or statement.available_balance
-            stated = None if ledger is None else ledger.amount
-        if stated is None:
+        try:
+            stated = self._stated(statement, of, held, key)
+        except Illegible as fault:
             self._unreadable.append(
                 Unreadable(
                     scope=SyncScope.ACCOUNTS,
-                    reason="the statement states no balance",
+                    reason=str(fault),
                     raw=f"{statement.kind} {masked(statement.account.account_id)}",
                     line=statement.line,
                     account_key=key,
@@ -269,13 +276,35 @@ class _Translation:
             stated = EXACT.minus(EXACT.abs(stated))
         return storable(stated, "BALAMT")
 
+    def _stated(
+        self,
+        statement: OfxStatement,
+        of: Currency,
+        held: Sequence[ReceivedHolding],
+        key: str,
+    ) -> Decimal:
+        """Raises Illegible: there is none, or what it would be added up from is not all known."""
+        if statement.kind is not StatementKind.INVESTMENT:
+            ledger = statement.ledger_balance or statement.available_balance
+            stated = None if ledger is None else ledger.amount
+        elif (stated := stated_total(statement)) is None:
+            if unread_positions(statement, held):
+                raise Illegible("not all of its positions could be read: no balance")
+            if not says_positions(statement) and self._holds.get(key):
+                raise Illegible(CASH_ALONE)
+            stated = invested(statement, of, held)
+        if stated is None:
+            raise Illegible("the statement states no balance")
+        return stated
+
     def _refuse(self, statement: OfxStatement, key: str, reason: str) -> None:
         """The account and each of its records, with the reason."""
+        shown = masked(statement.account.account_id)
         self._unreadable.append(
             Unreadable(
                 scope=SyncScope.ACCOUNTS,
                 reason=reason,
-                raw=f"{statement.kind} {masked(statement.account.account_id)} {statement.currency}",
+                raw=" ".join(filter(None, (statement.kind, shown, statement.currency))),
                 line=statement.line,
                 account_key=key,
             )
@@ -330,58 +359,6 @@ class _Translation:
             line=row.line,
             account_key=self._keys.get(row.account) if row.account else None,
         )
-
-
-def _currency_of(statement: OfxStatement) -> Currency:
-    if statement.currency is None:
-        raise Illegible("the statement does not say its currency")
-    return known_currency(statement.currency)
-
-
-def _key_of(statement: OfxStatement) -> str:
-    account = statement.account
-    where = account.bank_id or account.broker_id or ""
-    kind = (account.account_type or "").upper()  # some banks number checking and savings alike
-    parts = (statement.kind, where, account.account_id, kind, statement.currency or "")
-    return clean(":".join(parts))
-
-
-def _institution(file: OfxFile, statement: OfxStatement) -> str:
-    if file.fid in _NAMES:
-        return _NAMES[file.fid]
-    if said := clean(file.organization):
-        return said
-    if file.fid:
-        return f"FI {clean(file.fid)}"
-    account = statement.account
-    return clean(account.broker_id) or clean(account.bank_id) or "Unknown institution"
-
-
-def _type_of(statement: OfxStatement) -> AccountType:
-    written = (statement.account.account_type or "").upper()
-    match statement.kind:
-        case StatementKind.CARD:
-            return AccountType.CREDIT_CARD
-        case StatementKind.LOAN:
-            return AccountType.MORTGAGE if "MORT" in written else AccountType.LOAN
-        case StatementKind.INVESTMENT:
-            sources = {p.plan_source for p in statement.positions}
-            sources |= {t.plan_source for t in statement.investment_transactions}
-            is_plan = statement.plan_balances is not None or bool(sources - {None})
-            return AccountType.TRADITIONAL_401K if is_plan else AccountType.BROKERAGE
-        case _:
-            return _BANK_TYPES.get(written, AccountType.OTHER)
-
-
-def _as_of(statement: OfxStatement, file: OfxFile) -> datetime:
-    """The balance's own time; else the statement's, the file's, that of its last day, or now."""
-    balance = statement.ledger_balance or statement.available_balance
-    for when in (balance.as_of if balance else None, statement.as_of, file.as_of):
-        if (found := instant(when)) is not None:
-            return found
-    days = [t.posted.local_date for t in statement.transactions]
-    last = statement.end or max(days, default=None)
-    return datetime.combine(last, time.min, UTC) if last else datetime.now(UTC)
 
 
 def _rank(account: ReceivedAccount) -> tuple[bool, datetime]:

@@ -7,7 +7,7 @@ from functools import cached_property
 
 from adapters.ofx.errors import Illegible, OfxError
 from adapters.ofx.source import Source
-from adapters.ofx.tags import AGGREGATES, EITHER, LEAVES, MESSAGE_SETS, RECORDS
+from adapters.ofx.tags import AGGREGATES, EITHER, LEAVES, LISTS, MESSAGE_SETS, RECORDS
 from adapters.ofx.values import OfxDate, decimal, moment
 
 DEPTH_MAX = 64
@@ -191,12 +191,14 @@ class _Builder:
                     continue
             if self._opens(tag, text, attributes):
                 self._push(tag, token.start())
+                if attributes.endswith("/"):
+                    self._pop(tag, token.start(4))
         return self._unfinished(text)
 
     def _opens(self, tag: str, text: str, attributes: str) -> bool:
         """Whether the tag begins an aggregate; otherwise it is a leaf that is not kept."""
         if attributes.endswith("/"):
-            return False
+            return tag in LISTS  # an empty one says something
         if tag in AGGREGATES:
             return True
         if tag in EITHER:

@@ -5,7 +5,7 @@ from uuid import UUID
 
 from sqlalchemy import ARRAY, Uuid, bindparam, func, select, text, true
 
-from adapters.postgres import tables as t
+from adapters.postgres.tables import accounts as t
 from adapters.postgres.values import amount, money
 from adapters.postgres.writing import ME, Row, Values, Writing, among, locked
 from domain.accounts import Account, AccountId, AccountType

@@ -9,22 +9,22 @@ from uuid import UUID
 from sqlalchemy import bindparam
 from sqlalchemy.dialects.postgresql import insert
 
-from adapters.postgres import bookkeeping as b
+from adapters.postgres.tables import audit as t
 from adapters.postgres.writing import ME, Writing
 from domain.audit import COLUMNS, START, Attempt, AuditOutcome, Link, Row, canonical
 
 # Of two outcomes of one attempt the first one stays. Where it is not committed yet, this waits.
 WRITE = (
-    insert(b.audit_log)
+    insert(t.audit_log)
     .values(
         user_id=ME,
         **{
-            name: bindparam(name, type_=b.audit_log.c[name].type)
+            name: bindparam(name, type_=t.audit_log.c[name].type)
             for name in (*COLUMNS, "mac")
             if name != "user_id"
         },
     )
-    .on_conflict_do_nothing(index_elements=[b.audit_log.c.id])
+    .on_conflict_do_nothing(index_elements=[t.audit_log.c.id])
 )
 
 ROW = ", ".join(("seq", "mac", *COLUMNS))

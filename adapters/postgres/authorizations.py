@@ -4,25 +4,24 @@ from datetime import datetime
 
 from sqlalchemy import bindparam, delete
 
-from adapters.postgres import bookkeeping as b
-from adapters.postgres import tables as t
+from adapters.postgres.tables import links as t
 from adapters.postgres.writing import ME, Writing
 from domain.authorizations import GRACE, LIFETIME, Authorization
 from domain.identity import SessionId, UserId
 from domain.links import LinkId, LinkStatus
 
-OWN = b.oauth_states.c.user_id == ME
+OWN = t.oauth_states.c.user_id == ME
 TAKE = (
-    delete(b.oauth_states)
+    delete(t.oauth_states)
     .where(
         OWN,
-        b.oauth_states.c.digest == bindparam("digest"),
-        b.oauth_states.c.session_id == bindparam("session"),
+        t.oauth_states.c.digest == bindparam("digest"),
+        t.oauth_states.c.session_id == bindparam("session"),
     )
-    .returning(*b.oauth_states.c)
+    .returning(*t.oauth_states.c)
 )
-FORGET = delete(b.oauth_states).where(OWN, b.oauth_states.c.link_id == bindparam("link"))
-FORGET_LAPSED = delete(b.oauth_states).where(OWN, b.oauth_states.c.expires_at <= bindparam("at"))
+FORGET = delete(t.oauth_states).where(OWN, t.oauth_states.c.link_id == bindparam("link"))
+FORGET_LAPSED = delete(t.oauth_states).where(OWN, t.oauth_states.c.expires_at <= bindparam("at"))
 WAITING = (
     delete(t.links)
     .where(t.links.c.user_id == ME, t.links.c.status == LinkStatus.PENDING.name)
@@ -52,7 +51,7 @@ class Authorizations:
             "created_at": a.created_at,
             "expires_at": a.expires_at,
         }
-        await self._db.insert(b.oauth_states, [row])
+        await self._db.insert(t.oauth_states, [row])
 
     async def take(self, digest: bytes, session_id: SessionId) -> Authorization | None:
         row = await self._db.row(TAKE, digest=digest, session=session_id)

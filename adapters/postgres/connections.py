@@ -21,7 +21,6 @@ STATEMENT_S_MAX = 30
 LOST = (
     *AWAY,
     asyncpg.InterfaceError,
-    asyncpg.InternalClientError,
     asyncpg.LockNotAvailableError,
     asyncpg.ReadOnlySQLTransactionError,
 )

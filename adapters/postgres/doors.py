@@ -14,7 +14,7 @@ from adapters.postgres.summary import summary_of_sql
 from domain.authorizations import GRACE, LIFETIME, Begun
 from domain.identity import Role, SecurityConfig, Session, SessionId, UserId
 from domain.links import EXPIRY_MARKS, LinkId
-from domain.ports import KnownUser, LiveSession
+from domain.storage.doors import KnownUser, LiveSession
 from domain.sync import RunId
 
 STALLED_MAX = 10_000  # that are looked at for a job
@@ -39,7 +39,7 @@ LAPSED_AUTHORIZATIONS = "SELECT user_id FROM lapsed_authorizations($1, $2, $3)"
 EXPIRING_LINKS = "SELECT user_id, id FROM expiring_links($1, $2, $3)"
 LINKS_BY_UPSTREAM = "SELECT user_id, id FROM links_by_upstream($1)"
 CLEAR_RECEIPTS = "SELECT clear_webhook_receipts($1, $2) AS count"
-CLEAR_CLAIMS = "SELECT clear_idempotency_keys($1, $2) AS count"
+CLEAR_IDEMPOTENCY_KEYS = "SELECT clear_idempotency_keys($1, $2) AS count"
 LATEST_EVENTS = "SELECT user_id, seq FROM latest_events($1)"
 FORGET_EVENTS = "SELECT forget_events($1) AS count"
 # A backlog is none of those: its jobs wait.
@@ -122,8 +122,8 @@ class PostgresDoors:
         [row] = await self._ask(CLEAR_RECEIPTS, before, limit)
         return int(row["count"])
 
-    async def clear_claims(self, before: datetime, limit: int) -> int:
-        [row] = await self._ask(CLEAR_CLAIMS, before, limit)
+    async def clear_idempotency_keys(self, before: datetime, limit: int) -> int:
+        [row] = await self._ask(CLEAR_IDEMPOTENCY_KEYS, before, limit)
         return int(row["count"])
 
     async def stalled_runs(self, before: datetime, limit: int) -> Sequence[tuple[UserId, RunId]]:

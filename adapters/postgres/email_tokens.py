@@ -5,7 +5,7 @@ from uuid import UUID
 
 from sqlalchemy import bindparam, delete, select, update
 
-from adapters.postgres import tables as t
+from adapters.postgres.tables import identity as t
 from adapters.postgres.writing import ME, Row, Writing
 from domain.identity import UserId
 from domain.mail import EmailToken, Purpose

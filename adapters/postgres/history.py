@@ -6,7 +6,7 @@ from datetime import date
 from sqlalchemy import text
 from sqlalchemy.dialects.postgresql import insert
 
-from adapters.postgres import bookkeeping as b
+from adapters.postgres.tables import history as t
 from adapters.postgres.values import amount, money
 from adapters.postgres.writing import Row, Values, Writing
 from domain.accounts import AccountId
@@ -21,7 +21,7 @@ SELECT s.* FROM unnest(CAST(:accounts AS uuid[])) AS parent (account_id) CROSS J
     FROM balance_snapshots WHERE user_id = :me AND account_id = parent.account_id
     ORDER BY at DESC LIMIT 1
 ) AS s""")
-ADD = insert(b.balance_snapshots).on_conflict_do_nothing().returning(b.balance_snapshots.c.id)
+ADD = insert(t.balance_snapshots).on_conflict_do_nothing().returning(t.balance_snapshots.c.id)
 RESTATED = text("""
 DELETE FROM balance_snapshots
 WHERE user_id = :me AND account_id = :account AND at = :at AND balance <> :balance""")

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 
 from sqlalchemy import select
 
-from adapters.postgres import tables as t
 from adapters.postgres.securities import BESIDE, security_of
+from adapters.postgres.tables import holdings as t
 from adapters.postgres.values import amount, currency_of, money
 from adapters.postgres.writing import ME, Row, Values, Writing, among
 from domain.accounts import AccountId

@@ -2,9 +2,9 @@
 
 from sqlalchemy import delete, insert, select, text, update
 
-from adapters.postgres import tables as t
 from adapters.postgres.connections import refused_by
 from adapters.postgres.jobs import DELETE_JOBS
+from adapters.postgres.tables import identity as t
 from adapters.postgres.writing import ME, Row, Values, Writing, locked
 from domain.errors import Conflict, NotFound
 from domain.identity import Role, User

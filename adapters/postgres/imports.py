@@ -8,11 +8,13 @@ from uuid import UUID
 
 from sqlalchemy import Date, DateTime, Numeric, Table, Uuid, bindparam, select, text
 
-from adapters.postgres import bookkeeping as b
-from adapters.postgres import tables as t
 from adapters.postgres.accounts import account_of, account_values
 from adapters.postgres.holdings import holding_of, holding_values
 from adapters.postgres.securities import securities_by_id
+from adapters.postgres.tables import imports as t
+from adapters.postgres.tables.accounts import accounts
+from adapters.postgres.tables.holdings import holdings
+from adapters.postgres.tables.transactions import transactions
 from adapters.postgres.transactions import transaction_of, transaction_values
 from adapters.postgres.writing import ME, Values, Writing, among
 from domain.accounts import Account
@@ -27,14 +29,14 @@ from domain.transactions import Transaction
 
 Entity = Account | Holding | Transaction
 
-FILE = select(*b.import_files.c).where(
-    b.import_files.c.user_id == ME, b.import_files.c.run_id == bindparam("run")
+FILE = select(*t.import_files.c).where(
+    t.import_files.c.user_id == ME, t.import_files.c.run_id == bindparam("run")
 )
 SHRED = text("UPDATE import_files SET sealed_content = NULL WHERE user_id = :me AND run_id = :run")
 CHANGES = (
-    select(*b.import_changes.c)
-    .where(b.import_changes.c.user_id == ME, b.import_changes.c.run_id == bindparam("run"))
-    .order_by(b.import_changes.c.seq.desc())
+    select(*t.import_changes.c)
+    .where(t.import_changes.c.user_id == ME, t.import_changes.c.run_id == bindparam("run"))
+    .order_by(t.import_changes.c.seq.desc())
 )
 FORGET = text("DELETE FROM import_changes WHERE user_id = :me AND run_id = :run")
 FORGET_ALL = text("""
@@ -106,7 +108,7 @@ UNNAME_TRANSACTIONS = text(UNNAME.format(names="transaction_keys", row="transact
 UNNAME_ACCOUNTS = text(UNNAME.format(names="link_accounts", row="account_id"))
 CONFIRMED: Values = {}  # instead of what was there before
 NOT_KEPT_ONCE: Values = {"cash_balance": None}  # columns of accounts that older images lack
-TABLES = {"account": t.accounts, "holding": t.holdings, "transaction": t.transactions}
+TABLES = {"account": accounts, "holding": holdings, "transaction": transactions}
 VERSIONS = {
     kind: select(table.c.id, table.c.data_version).where(
         table.c.user_id == ME, among(table.c.id, "ids")
@@ -129,7 +131,7 @@ class Imports:
             "received_at": file.received_at,
             "sealed_content": file.content,
         }
-        await self._db.insert(b.import_files, [row])
+        await self._db.insert(t.import_files, [row])
 
     async def get(self, run_id: RunId) -> ImportFile | None:
         row = await self._db.row(FILE, run=run_id)
@@ -176,7 +178,7 @@ class Imports:
                         "version": await self._db.version(),
                     }
                 )
-        await self._db.insert(b.import_changes, rows)
+        await self._db.insert(t.import_changes, rows)
 
     async def changes(self, run_id: RunId) -> Sequence[Change]:
         rows = await self._db.rows(CHANGES, run=run_id)

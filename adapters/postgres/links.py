@@ -7,8 +7,8 @@ from typing import Any
 
 from sqlalchemy import Select, bindparam, select, text, update
 
-from adapters.postgres import tables as t
 from adapters.postgres.connections import refused_by
+from adapters.postgres.tables import links as t
 from adapters.postgres.writing import ME, Row, Writing, among, locked
 from domain.errors import Conflict, ErrorCode, LinkAction, NotFound
 from domain.identity import NOBODY

@@ -34,6 +34,13 @@ AWAY = (
     OSError,
 )
 
+# Of a pooler between here and the server, which mixes up whose statements are whose.
+FORGOTTEN = (asyncpg.DuplicatePreparedStatementError, asyncpg.InvalidSQLStatementNameError)
+FORGETS = (
+    "set its max_prepared_statements (of PgBouncer, from 1.21 on) to 200, or its pool_mode to "
+    "session"
+)
+
 
 async def open_pool(
     dsn: str, size: int, *, lending: Callable[[Connection], Awaitable[None]] | None = None

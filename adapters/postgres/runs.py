@@ -6,7 +6,7 @@ from uuid import UUID
 
 from sqlalchemy import bindparam, func, select, text, update
 
-from adapters.postgres import bookkeeping as b
+from adapters.postgres.tables import sync as t
 from adapters.postgres.writing import ME, Row, Values, Writing, locked
 from domain.errors import ErrorCode, NotFound
 from domain.links import LinkId, SyncError
@@ -20,27 +20,43 @@ from domain.sync import (
     SyncTrigger,
 )
 
-RUN = select(*(c for c in b.sync_runs.c if c.name != "touched_at")).where(
-    b.sync_runs.c.user_id == ME
+RUN = select(*(c for c in t.sync_runs.c if c.name != "touched_at")).where(
+    t.sync_runs.c.user_id == ME
 )
-ONE = RUN.where(b.sync_runs.c.id == bindparam("id"))
+ONE = RUN.where(t.sync_runs.c.id == bindparam("id"))
 ACTIVE = RUN.where(
-    b.sync_runs.c.link_id == bindparam("link"),
+    t.sync_runs.c.link_id == bindparam("link"),
     # As the index says it: with parameters in their place it would not be used.
     text("status IN ('QUEUED', 'RUNNING')"),
 )
+LAST_ALIKE = (
+    RUN.where(
+        t.sync_runs.c.link_id == bindparam("link"),
+        text("status NOT IN ('QUEUED', 'RUNNING')"),
+        t.sync_runs.c.scopes == bindparam("scopes"),
+        *(
+            t.sync_runs.c[name].is_not_distinct_from(bindparam(name))
+            for name in ("since", "until", "account_keys")
+        ),
+    )
+    .order_by(t.sync_runs.c.id.desc())
+    .limit(1)
+)
+FORGET_PLACES = text("""
+UPDATE sync_runs SET cursor = NULL WHERE user_id = :me AND link_id = :link
+AND cursor IS NOT NULL AND status NOT IN ('QUEUED', 'RUNNING')""")
 LAST_USER_FINISH = text("""
 SELECT max(finished_at) AS at FROM sync_runs
 WHERE user_id = :me AND link_id = :link AND trigger = 'USER'""")
 SAVE = (
-    update(b.sync_runs)
-    .where(b.sync_runs.c.user_id == ME, b.sync_runs.c.id == bindparam("row_id"))
+    update(t.sync_runs)
+    .where(t.sync_runs.c.user_id == ME, t.sync_runs.c.id == bindparam("row_id"))
     .values(touched_at=func.clock_timestamp())
 )
 QUARANTINED = (
-    select(*b.quarantine.c)
-    .where(b.quarantine.c.user_id == ME, b.quarantine.c.run_id == bindparam("run"))
-    .order_by(b.quarantine.c.id)
+    select(*t.quarantine.c)
+    .where(t.quarantine.c.user_id == ME, t.quarantine.c.run_id == bindparam("run"))
+    .order_by(t.quarantine.c.id)
 )
 RELEASE = text("DELETE FROM quarantine WHERE user_id = :me AND id = ANY (CAST(:ids AS uuid[]))")
 FORGET = text("""
@@ -64,13 +80,22 @@ class Runs:
         row = await self._db.row(ACTIVE, link=link_id)
         return None if row is None else _run(row)
 
+    async def last_alike(self, run: SyncRun) -> SyncRun | None:
+        values = _values(run)
+        asked = {name: values[name] for name in ("scopes", "since", "until", "account_keys")}
+        row = await self._db.row(LAST_ALIKE, link=run.link_id, **asked)
+        return None if row is None else _run(row)
+
+    async def forget_places(self, link_id: LinkId) -> None:
+        await self._db.run(FORGET_PLACES, link=link_id)
+
     async def last_user_finish(self, link_id: LinkId) -> datetime | None:
         row = await self._db.row(LAST_USER_FINISH, link=link_id)
         return row["at"] if row else None
 
     async def add(self, run: SyncRun) -> None:
         row = {"id": run.id, **_values(run), "touched_at": run.queued_at}
-        await self._db.insert(b.sync_runs, [row])
+        await self._db.insert(t.sync_runs, [row])
         self.moved.add(run.id)
 
     async def save(self, run: SyncRun) -> None:
@@ -78,7 +103,7 @@ class Runs:
         self.moved.add(run.id)
 
     async def quarantine(self, rows: Sequence[QuarantinedRow]) -> None:
-        await self._db.insert(b.quarantine, [_quarantine_values(row) for row in rows])
+        await self._db.insert(t.quarantine, [_quarantine_values(row) for row in rows])
 
     async def quarantined(self, id: RunId) -> Sequence[QuarantinedRow]:
         return [_quarantined(row) for row in await self._db.rows(QUARANTINED, run=id)]

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 
 from sqlalchemy import select, text
 
-from adapters.postgres import tables as t
+from adapters.postgres.tables import identity as t
 from adapters.postgres.writing import ME, Writing
 from domain.identity import TotpSecret
 

@@ -6,7 +6,7 @@ from uuid import UUID
 
 from sqlalchemy import select
 
-from adapters.postgres import tables as t
+from adapters.postgres.tables import holdings as t
 from adapters.postgres.values import money
 from adapters.postgres.writing import ME, Row, Values, Writing, among
 from domain.merging import Merge

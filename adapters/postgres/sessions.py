@@ -5,9 +5,8 @@ from datetime import datetime
 
 from sqlalchemy import bindparam, select, text, update
 
-from adapters.postgres import bookkeeping as b
-from adapters.postgres import tables as t
 from adapters.postgres.fanout import SESSION_ENDED, TOKENS_ROTATED, USER_CHANGED
+from adapters.postgres.tables import identity as t
 from adapters.postgres.writing import ME, Row, Values, Writing, among, locked
 from domain.identity import SecurityConfig, Session, SessionId
 
@@ -34,7 +33,7 @@ SPENT_AT = select(t.refresh_tokens.c.rotated_at).where(
     t.refresh_tokens.c.session_id == bindparam("session"),
     t.refresh_tokens.c.digest == bindparam("digest"),
 )
-CONFIG = select(*(c for c in b.security_config.c if c.name != "one"))
+CONFIG = select(*(c for c in t.security_config.c if c.name != "one"))
 ROTATE = text("""
 SELECT global_token_version, grace_seconds, last_rotated_at, last_rotation_reason
 FROM rotate_tokens(CAST(:reason AS text), CAST(:grace AS integer), CAST(:at AS timestamptz))""")

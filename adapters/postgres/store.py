@@ -1,6 +1,5 @@
 """The unit of work of a command: its rows, events, jobs and audit entry commit together."""
 
-import asyncio
 from collections.abc import AsyncIterator, Callable, Collection, Mapping
 from contextlib import asynccontextmanager, suppress
 from datetime import date
@@ -10,15 +9,14 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from adapters import telemetry
-from adapters.postgres import bookkeeping as b
 from adapters.postgres.accounts import Accounts
 from adapters.postgres.audit import AuditLog
 from adapters.postgres.authorizations import Authorizations
-from adapters.postgres.claims import Claims, mark
 from adapters.postgres.connections import answered
 from adapters.postgres.email_tokens import EmailTokens
 from adapters.postgres.history import History
 from adapters.postgres.holdings import Holdings
+from adapters.postgres.idempotency_keys import IdempotencyKeys, mark
 from adapters.postgres.identity import Users
 from adapters.postgres.imports import Imports
 from adapters.postgres.jobs import Job, enqueue
@@ -29,9 +27,11 @@ from adapters.postgres.runs import Runs
 from adapters.postgres.second_factor import SecondFactors
 from adapters.postgres.securities import Securities
 from adapters.postgres.sessions import Rotation, Sessions
+from adapters.postgres.tables.events import events
 from adapters.postgres.transactions import Transactions
 from adapters.postgres.writing import Writing
 from domain.audit import Attempt, AuditOutcome
+from domain.cancellation import to_its_end
 from domain.errors import Unavailable
 from domain.events import Event
 from domain.identity import Actor, UserId, new_id
@@ -70,7 +70,7 @@ class PostgresWork:
         self.runs: storage.Runs = (runs := Runs(db))
         self.moved = runs.moved
         self.imports: storage.Imports = Imports(db)
-        self.claims: storage.Claims = Claims(db)
+        self.idempotency_keys: storage.IdempotencyKeys = IdempotencyKeys(db)
 
     @property
     def has_written(self) -> bool:
@@ -100,7 +100,7 @@ class PostgresWork:
             }
             for e in self._events
         ]
-        await self._db.insert(b.events, rows)
+        await self._db.insert(events, rows)
         if rows:
             await self._db.run(NOTIFY, channel=EVENTS_CHANNEL)
         await enqueue(self._db.db, self._jobs)
@@ -129,9 +129,9 @@ class PostgresStore:
             work = PostgresWork(db)
             yield work
             await work.flush()
-            claim = actor.claim
-            if claim and claim.user_id == actor.user_id and (settles or work.has_written):
-                await mark(db, claim)
+            key = actor.idempotency_key
+            if key and key.user_id == actor.user_id and (settles or work.has_written):
+                await mark(db, key)
             if settles and not await self._log.write(
                 db, settles, AuditOutcome.SUCCEEDED, settles.why
             ):
@@ -183,4 +183,4 @@ class PostgresStore:
 async def _closed(connection: AsyncConnection) -> None:
     """What has not been committed is rolled back, and a cancellation waits for that."""
     with suppress(DBAPIError):  # the server went away, and has rolled back itself
-        await asyncio.shield(asyncio.create_task(connection.close()))
+        await to_its_end(connection.close())

@@ -5,8 +5,9 @@ from datetime import date
 
 from sqlalchemy import RowMapping, bindparam, select, text
 
-from adapters.postgres import tables as t
 from adapters.postgres.securities import BESIDE, securities_by_id, security_of
+from adapters.postgres.tables import holdings
+from adapters.postgres.tables import transactions as t
 from adapters.postgres.values import money
 from adapters.postgres.writing import ME, Row, Values, Writing, among, locked
 from domain.accounts import AccountId
@@ -28,9 +29,9 @@ TRANSACTIONS = (
     select(*COLUMNS, *BESIDE)
     .select_from(t.transactions)
     .outerjoin(
-        t.securities,
-        (t.securities.c.user_id == t.transactions.c.user_id)
-        & (t.securities.c.id == t.transactions.c.security_id),
+        holdings.securities,
+        (holdings.securities.c.user_id == t.transactions.c.user_id)
+        & (holdings.securities.c.id == t.transactions.c.security_id),
     )
     .where(t.transactions.c.user_id == ME)
 )

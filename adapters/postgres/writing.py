@@ -32,7 +32,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from adapters import telemetry
 from adapters.postgres.connections import answered
 from adapters.postgres.summary import summary_of
-from adapters.postgres.tables import users
+from adapters.postgres.tables.identity import users
 from domain.errors import NotFound
 from domain.identity import UserId
 from domain.merging import Merge

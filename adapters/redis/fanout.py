@@ -11,6 +11,7 @@ from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
 from adapters.subscribers import Subscribers, Subscription, checked
+from domain.cancellation import to_its_end
 from domain.errors import Unavailable
 
 PUBLISH_S_MAX = 1.0
@@ -71,7 +72,7 @@ class RedisFanout:
             yield subscription
         finally:
             self._subscribers.remove(channel, subscription)
-            await asyncio.shield(asyncio.create_task(self._forget(channel)))
+            await to_its_end(self._forget(channel))
 
     async def _forget(self, channel: str) -> None:
         async with self._turn:

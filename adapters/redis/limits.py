@@ -1,12 +1,12 @@
 """Rate limits shared by several processes: GCRA (ITU-T I.371) in one script, on Redis's clock."""
 
 import asyncio
-from decimal import Decimal
 from hashlib import blake2b
 
 from redis.asyncio import Redis
 from redis.exceptions import AuthenticationError, NoPermissionError, RedisError
 
+from adapters.gcra import interval_of, verdict_of
 from domain.errors import Unavailable
 from domain.limits import Limit, Verdict
 
@@ -70,16 +70,7 @@ class RedisLimits:
         if cost < 0:
             raise ValueError("a cost is 0 or more")
         too_early, full_in = await self._ask(key, limit, cost, always=False)
-        interval = _interval(limit)
-        used = min(-(-full_in // interval), limit.burst)
-        return Verdict(
-            allowed=too_early <= 0,
-            remaining=limit.burst - used,
-            # More than a whole burst never fits; then this is when the bucket is full.
-            retry_after_s=_seconds(min(max(too_early, 0), max(full_in, interval))),
-            next_s=_seconds(full_in - interval * (used - 1) if used else 0),
-            reset_s=_seconds(full_in),
-        )
+        return verdict_of(limit, too_early=too_early, full_in=full_in, per_s=US_PER_S)
 
     async def settle(
         self, key: str, limit: Limit, units: int, *, taken: Verdict | None = None
@@ -95,7 +86,7 @@ class RedisLimits:
         """By how much it was too early, and when the bucket is full."""
         if limit.burst > limit.per_seconds * US_PER_S:
             raise ValueError(f"{limit.name}: at most {US_PER_S:,} units a second")
-        said = (_interval(limit), limit.burst, units, limit.debt, int(always))
+        said = (interval_of(limit, US_PER_S), limit.burst, units, limit.debt, int(always))
         try:
             async with asyncio.timeout(self._timeout_s):
                 reply = await self._redis.eval(SCRIPT, 1, self._name(key, limit), *said)
@@ -106,12 +97,3 @@ class RedisLimits:
     def _name(self, key: str, limit: Limit) -> str:
         digest = blake2b(key.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
         return f"{self._prefix}limit:{{{digest}}}:{limit.name}"
-
-
-def _interval(limit: Limit) -> int:
-    """A unit's, in µs; rounding it up errs on the side of less."""
-    return -(-limit.per_seconds * US_PER_S // limit.burst)
-
-
-def _seconds(us: int) -> Decimal:
-    return Decimal(us).scaleb(-6)

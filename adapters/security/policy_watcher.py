@@ -1,22 +1,17 @@
 """What the database says of the policy, brought into this process while it runs."""
 
-import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import AbstractAsyncContextManager, suppress
+from collections.abc import Awaitable, Callable, Sequence
 
 import structlog
 from casbin.persist.watcher import Watcher
 
 from domain.errors import Unavailable
 
-APART_S = 0.1  # between two looks, however many changes are told
-RETRY_S = 1.0
 LOOK_EVERY_S = 5.0  # the longest that a rule could last if the news of its end were lost
 
 log = structlog.get_logger("dashtam.policy")
 
 Lines = Sequence[tuple[str, ...]]
-News = AbstractAsyncContextManager[AsyncIterator[str | None]]
 
 
 class PolicyWatcher(Watcher):  # type: ignore[misc]  # Casbin is untyped
@@ -28,10 +23,9 @@ class PolicyWatcher(Watcher):  # type: ignore[misc]  # Casbin is untyped
     mended, the policy before it holds.
     """
 
-    def __init__(self, news: Callable[[], News], read: Callable[[], Awaitable[Lines]]) -> None:
-        self._news, self._read = news, read
+    def __init__(self, read: Callable[[], Awaitable[Lines]]) -> None:
+        self._read = read
         self._told: Callable[[Lines], None] = lambda _: None
-        self._changed = asyncio.Event()
         self._known: Lines | None = None
         self.problem: str | None = None
 
@@ -46,28 +40,7 @@ class PolicyWatcher(Watcher):  # type: ignore[misc]  # Casbin is untyped
         """Nothing: our enforcers change no rule."""
 
     def close(self) -> None:
-        """Nothing: `run` ends with its task."""
-
-    async def run(self) -> None:
-        """Keep what is told up to date; for ever, as a task of whoever opened this."""
-        async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(self._hear())
-            while True:
-                with suppress(TimeoutError):
-                    # `wait_for` of Python 3.11 forgets a cancellation that comes with the event.
-                    async with asyncio.timeout(LOOK_EVERY_S):
-                        await self._changed.wait()
-                self._changed.clear()
-                if await self.look():
-                    await asyncio.sleep(APART_S)
-                else:
-                    self._changed.set()
-                    await asyncio.sleep(RETRY_S)
-
-    async def _hear(self) -> None:
-        async with self._news() as news:
-            async for _ in news:  # None too: something may have been missed
-                self._changed.set()
+        """Nothing is open."""
 
     async def look(self) -> bool:
         """Read the policy, and pass it on where it is another than the last time.

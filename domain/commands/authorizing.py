@@ -18,6 +18,7 @@ from domain.commands.credentials import opened
 from domain.commands.links import (
     USING,
     Linking,
+    blaming,
     is_cut,
     link_login,
     may_connect,
@@ -258,7 +259,8 @@ async def _linked(
         verifier=_verifier(app, begun),
         redirect_uri=begun.redirect_uri,
     )
-    login = await provider.exchange(answer.code.reveal(), consent, cmd.at)
+    with blaming(("input", "code")):
+        login = await provider.exchange(answer.code.reveal(), consent, cmd.at)
     linking = Linking(
         actor=cmd.actor,
         provider_slug=slug,

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-from domain.commands.links import grant_of
+from domain.commands.links import NOTHING_GRANTED, grant_of
 from domain.commands.mailing import say_goodbye
 from domain.commands.passwords import may_prove, proved, unchanged
 from domain.commands.people import another_administrates
@@ -13,8 +13,6 @@ from domain.identity import Actor, Permission
 from domain.links import LinkStatus
 from domain.ports import App
 from domain.secret import Secret
-
-NOTHING_GRANTED = (LinkStatus.PENDING, LinkStatus.DISCONNECTED)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,14 +1,17 @@
 """Storing the accounts of a page: recognised again, merged, and deactivated when they are gone."""
 
 import json
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, replace
 
 from domain.accounts import Account, AccountId, masked
 from domain.commands.balances import snapshot_balances
 from domain.commands.recognition import recognised
 from domain.commands.storing import Stored, Storing
+from domain.imports import CASH_ALONE
 from domain.merging import Merge, merge_account
 from domain.sealing import Place, bound_to
+from domain.storage.work import Work
 from domain.sync import ReceivedAccount, SyncCounts, SyncScope, Unreadable
 
 
@@ -16,7 +19,13 @@ async def store_accounts(s: Storing, done: Stored) -> None:
     latest = {r.key: r for r in s.page.accounts}  # told twice: the later word counts
     found = await recognised(s, list(latest.values()))
     merge: Merge[Account] = Merge(unchanged=len(s.page.accounts) - len(latest))
-    whole = [r for r in latest.values() if not _is_in_another_currency(s, r, found[r.key].account)]
+    known = {key: one.account for key, one in found.items() if one.account is not None}
+    whole = [r for r in latest.values() if not _is_in_another_currency(s, r, known.get(r.key))]
+    beside = await beside_positions(s.work, whole, known)
+    for received in whole:
+        if received.key in beside:
+            _lose(s, received, CASH_ALONE)
+    whole = [replace(r, balance=None) if r.key in beside else r for r in whole]
     pairs = ((found[r.key].account, r.as_of) for r in whole)
     outdated = await s.outdated((a, as_of) for a, as_of in pairs if a is not None)
     stored: list[tuple[Account, ReceivedAccount]] = []
@@ -25,8 +34,8 @@ async def store_accounts(s: Storing, done: Stored) -> None:
         before = found[received.key].account
         account = await _merged(s, merge, before, received, outdated)
         stored.append((account, received))
-        known = s.account(received.key)
-        if known is None or known.id != account.id:
+        named = s.account(received.key)
+        if named is None or named.id != account.id:
             names[s.kept_key(received.key)] = account.id
         s.accounts[s.kept_key(received.key)] = account
     if s.page.accounts_complete and s.run.account_keys is None:
@@ -50,19 +59,31 @@ async def store_accounts(s: Storing, done: Stored) -> None:
         done.add(SyncScope.ACCOUNTS, account.id, SyncCounts(created=1))
 
 
+async def beside_positions(
+    work: Work, received: Iterable[ReceivedAccount], known: Mapping[str, Account]
+) -> set[str]:
+    """Of which accounts what is told is cash alone, and positions are known beside it."""
+    ids = {r.key: known[r.key].id for r in received if r.is_cash_alone and r.key in known}
+    held = {h.account_id for h in await work.holdings.of_accounts([*ids.values()]) if h.is_active}
+    return {key for key, id in ids.items() if id in held}
+
+
 def _is_in_another_currency(s: Storing, received: ReceivedAccount, known: Account | None) -> bool:
     """Then it is quarantined: what is stored stays in its own currency."""
     if known is None or known.currency == received.currency:
         return False
+    _lose(s, received, f"the account was in {known.currency}, and is in {received.currency} now")
+    return True
+
+
+def _lose(s: Storing, received: ReceivedAccount, reason: str) -> None:
     number = received.number and masked(received.number)
     raw = json.dumps(
         {**asdict(received), "key": s.kept_key(received.key), "number": number}, default=str
     )
-    reason = f"the account was in {known.currency}, and is in {received.currency} now"
     s.lost.append(
         Unreadable(scope=SyncScope.ACCOUNTS, reason=reason, raw=raw, account_key=received.key)
     )
-    return True
 
 
 async def _merged(

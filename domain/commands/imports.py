@@ -13,6 +13,7 @@ from uuid import UUID
 
 from domain.accounts import Account, AccountId
 from domain.commands.balances import tell_balances
+from domain.commands.fed_accounts import beside_positions
 from domain.commands.links import login_key, provider_of
 from domain.commands.pages import store_page
 from domain.commands.running import RunSync, run_sync
@@ -251,18 +252,21 @@ async def _preview(app: App, cmd: ImportStatement, statement: Statement) -> Impo
             for page in pages_of(statement)
         ]
         by_key = await work.accounts.by_key(link.id)
+        known = {a.key: by_key[key_in_files(app, link, a.key)] for a in statement.accounts}
+        beside = await beside_positions(work, statement.accounts, known)
+        unreadable = await work.runs.quarantined(run.id)
     days: dict[str, list[date]] = defaultdict(list)
     for row in statement.transactions:
         days[row.account_key].append(row.date)
 
     def previewed(received: ReceivedAccount) -> PreviewedAccount:
-        account = by_key[key_in_files(app, link, received.key)]
+        account = known[received.key]
         of = partial(_counts, stored, account.id)
         return PreviewedAccount(
             name=account.name,
             mask=account.mask,
             type=account.type,
-            balance=received.balance,
+            balance=None if received.key in beside else received.balance,
             is_new=of(SyncScope.ACCOUNTS).created > 0,
             transactions=of(SyncScope.TRANSACTIONS),
             holdings=of(SyncScope.HOLDINGS),
@@ -273,7 +277,7 @@ async def _preview(app: App, cmd: ImportStatement, statement: Statement) -> Impo
     return ImportPreview(
         institution=statement.institution,
         accounts=[previewed(received) for received in statement.accounts],
-        unreadable=statement.unreadable,
+        unreadable=unreadable,
     )
 
 

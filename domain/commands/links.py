@@ -1,6 +1,7 @@
 """Linking providers: connect or mend, change, disconnect."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
@@ -12,7 +13,15 @@ from domain.commands.revoking import Grant, revoke_upstream
 from domain.commands.sessions import note_provider
 from domain.commands.sync import queue_run
 from domain.commands.worth import tell_net_worth
-from domain.errors import Conflict, DomainError, ErrorCode, Field, InvalidInput, NotFound
+from domain.errors import (
+    Conflict,
+    CredentialsRejected,
+    DomainError,
+    ErrorCode,
+    Field,
+    InvalidInput,
+    NotFound,
+)
 from domain.events import Event, EventName
 from domain.handling import command
 from domain.identity import NOBODY, UNSET, Actor, Maybe, Permission, UserId, new_id
@@ -35,6 +44,8 @@ from domain.sync import Login, SyncScope, SyncStatus, SyncTrigger
 
 CREDENTIAL_MAX = 8_192  # characters of one value
 USING = ("input", "using")
+CREDENTIALS = (*USING, "credentials")
+NOTHING_GRANTED = (LinkStatus.PENDING, LinkStatus.DISCONNECTED)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,6 +73,16 @@ class Linking:
     field: Field = USING
 
 
+@contextmanager
+def blaming(field: tuple[str, ...]) -> Iterator[None]:
+    """Around presenting to a provider what one argument brought: what it rejects is that."""
+    try:
+        yield
+    except CredentialsRejected as refusal:
+        refusal.field = refusal.field or field
+        raise
+
+
 async def may_connect(app: App, cmd: Command) -> None:
     await take(app, user_of(cmd.actor.user_id), app.limit_settings.connect)
 
@@ -82,7 +103,8 @@ async def connect_provider(app: App, cmd: ConnectProvider) -> Link:
     provider = provider_of(app, cmd.provider_slug)
     credentials = _credentials(provider.info, cmd)
     before = await _before(app, cmd)
-    login = await provider.connect(credentials, cmd.at)  # no transaction is open meanwhile
+    with blaming(USING if cmd.nothing else CREDENTIALS):
+        login = await provider.connect(credentials, cmd.at)  # no transaction is open meanwhile
     linking = Linking(
         actor=cmd.actor,
         provider_slug=cmd.provider_slug,
@@ -191,7 +213,7 @@ async def _withdrawn(app: App, cmd: Disconnect) -> Mapping[str, str]:
     async with app.begin(cmd, last=False) as work:
         link = await work.links.get(cmd.link_id)
         sealed = await work.links.credentials(link.id)
-    if link.status in (LinkStatus.DISCONNECTED, LinkStatus.PENDING):  # nothing was granted
+    if link.status in NOTHING_GRANTED:
         return {}
     for name in await revoke_upstream(app, [grant_of(app, link, sealed)], cmd.at):
         app.explain(f"still to be withdrawn at {name}")
@@ -316,7 +338,8 @@ async def _link(work: Work, asked: Linking, key: str, login: Login, upstream: st
         lease=None,
     )
     if (link.login, link.upstream) != (key, upstream):  # of another nothing has been read yet
-        mended = replace(mended, cursor=None, last_synced_at=None)
+        mended = replace(mended, cursor=None, last_synced_at=None, news_at=None)
+        await work.runs.forget_places(link.id)
     await work.links.save(mended)
     return mended
 
@@ -331,7 +354,7 @@ async def mendable(work: Work, id: LinkId, provider_slug: str) -> Link:
 
 def is_cut(link: Link, was: LinkStatus) -> bool:
     """Whether its owner disconnected it since, which is not undone by what was begun before."""
-    return link.status is LinkStatus.DISCONNECTED is not was
+    return link.status is LinkStatus.DISCONNECTED and was is not LinkStatus.DISCONNECTED
 
 
 def _credentials(info: ProviderInfo, cmd: ConnectProvider) -> Mapping[str, str]:
@@ -342,7 +365,10 @@ def _credentials(info: ProviderInfo, cmd: ConnectProvider) -> Mapping[str, str]:
         raise InvalidInput(f"{info.name} connects by OAuth alone", field=USING)
     if cmd.nothing is not None:
         if not cmd.nothing or AuthMethod.NONE not in info.auth_methods:
-            raise InvalidInput("this provider needs credentials", field=(*USING, "nothing"))
+            reason = (
+                "this provider needs credentials" if cmd.nothing else "say true, or leave it out"
+            )
+            raise InvalidInput(reason, field=(*USING, "nothing"))
         return {}
     given = cmd.credentials or Secrets({})
     fields = {f.name: f for f in info.credential_fields}
@@ -351,13 +377,11 @@ def _credentials(info: ProviderInfo, cmd: ConnectProvider) -> Mapping[str, str]:
             expected = ", ".join(fields) or "none"
             raise InvalidInput(
                 f"there is no credential {name[:40]!r}; expected: {expected}",
-                field=(*USING, "credentials"),
+                field=CREDENTIALS,
             )
         if not value or len(value) > CREDENTIAL_MAX:
-            raise InvalidInput(
-                f"{name} has 1 to {CREDENTIAL_MAX} characters", field=(*USING, "credentials")
-            )
+            raise InvalidInput(f"{name} has 1 to {CREDENTIAL_MAX} characters", field=CREDENTIALS)
     missing = [f.name for f in fields.values() if f.required and f.name not in given]
     if missing:
-        raise InvalidInput(f"missing: {', '.join(missing)}", field=(*USING, "credentials"))
+        raise InvalidInput(f"missing: {', '.join(missing)}", field=CREDENTIALS)
     return given

@@ -91,7 +91,7 @@ async def read_soon(work: Work, link: Link, at: datetime) -> Link:
     if active is not None and not (
         active.status is SyncStatus.QUEUED and outcomes.is_whole(active)
     ):
-        link = replace(link, news_at=at)
+        link = replace(link, news_at=link.news_at or at)
         await work.links.save(link)
         return link
     await queue_run(work, link, trigger=SyncTrigger.WEBHOOK, scopes=frozenset(SyncScope), at=at)

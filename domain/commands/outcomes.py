@@ -19,10 +19,6 @@ from domain.sync import (
     SyncTrigger,
 )
 
-NONE_READ = SyncError(
-    code=ErrorCode.PROVIDER_UNAVAILABLE, message="none of the accounts could be read"
-)
-
 
 async def end(work: Work, run: SyncRun, link: Link) -> None:
     """The run is over: the link is free, and the file that it read is forgotten."""
@@ -44,13 +40,24 @@ async def give_up(work: Work, run: SyncRun, link: Link, at: datetime) -> SyncRun
     error = SyncError(
         code=ErrorCode.PROVIDER_UNAVAILABLE, message=f"it did not finish in {ATTEMPTS_MAX} attempts"
     )
-    return await fail_run(work, run, _link_after_failure(link, run, at, error), at, error)
+    link = _link_after_failure(link, run, at, error)
+    return await fail_run(work, replace(run, cursor=None), link, at, error)
 
 
 async def fail_run_by(
-    work: Work, run: SyncRun, link: Link, at: datetime, refusal: DomainError | SyncError
+    work: Work,
+    run: SyncRun,
+    link: Link,
+    at: datetime,
+    refusal: DomainError | SyncError,
+    *,
+    is_stuck: bool,
 ) -> SyncRun:
-    """The run fails by what was said of it, and the link is left as that says."""
+    """The run fails by what was said of it, and the link is left as that says.
+
+    The next one goes on where it stopped, unless it `is_stuck`, having stored nothing, and the link
+    has failed so often that its place may be to blame.
+    """
     error = refusal if isinstance(refusal, SyncError) else SyncError.of(refusal)
     if isinstance(refusal, CredentialsRejected):
         link = link_after_rejection(work, link, refusal, at)
@@ -58,6 +65,8 @@ async def fail_run_by(
         link = link.postponed(at=at, error=error)
     else:
         link = _link_after_failure(link, run, at, error)
+        if is_stuck and link.status is LinkStatus.FAILED:
+            run = replace(run, cursor=None)
     return await fail_run(work, run, link, at, error)
 
 
@@ -90,8 +99,10 @@ async def finish(work: Work, run: SyncRun, link: Link, at: datetime, *, again: b
     """The run came to its end, whether or not it could read everything. `again`: its provider can
     be asked at any time."""
     run = run.finished(at)
+    if run.status is not SyncStatus.SUCCEEDED:  # where it has no error, the run before told it
+        run = replace(run, error=run.error or _unread(run))
     if run.status is SyncStatus.FAILED:
-        link = _link_after_failure(link, run, at, run.error or NONE_READ)
+        link = _link_after_failure(link, run, at, run.error or _unread(run))
     else:
         link = _link_after_success(link, run, at, again=again)
     await end(work, run, link)
@@ -122,13 +133,14 @@ async def read_the_past(work: Work, run: SyncRun, link: Link, *, everything: boo
 
 
 async def read_the_news(work: Work, link: Link, at: datetime) -> None:
-    """What came while the run was under way, by another, unless one waits that reads a part: then
-    after that."""
+    """What came since the run, or the one that it goes on with, was begun, by another, unless one
+    waits that reads a part: then after that."""
     link = await work.links.get(link.id)
     if link.news_at is None or not link.can_sync or await work.runs.active(link.id) is not None:
         return
     await work.links.save(replace(link, news_at=None))
-    await queue_run(work, link, trigger=SyncTrigger.WEBHOOK, scopes=frozenset(SyncScope), at=at)
+    trigger = SyncTrigger.SCHEDULE if link.upstream is None else SyncTrigger.WEBHOOK
+    await queue_run(work, link, trigger=trigger, scopes=frozenset(SyncScope), at=at)
 
 
 def run_event(run: SyncRun, at: datetime) -> Event:
@@ -145,6 +157,11 @@ def run_event(run: SyncRun, at: datetime) -> Event:
     return Event(name=name, user_id=run.user_id, at=at, facts=facts)
 
 
+def _unread(run: SyncRun) -> SyncError:
+    which = "some" if run.status is SyncStatus.PARTIAL else "none"
+    return SyncError(code=run.unread_as, message=f"{which} of the accounts could not be read")
+
+
 def _link_after_failure(link: Link, run: SyncRun, at: datetime, error: SyncError) -> Link:
     """A file that fails says nothing about the next one."""
     return link if run.trigger is SyncTrigger.IMPORT else link.failed(at=at, error=error)
@@ -154,8 +171,9 @@ def _link_after_success(link: Link, run: SyncRun, at: datetime, *, again: bool) 
     """The link after a run that brought something.
 
     Where the next pull begins, and when everything was last synced, move only if nothing was left
-    out before that. A forced run reads what there is, and is not told of what went since the last
-    one: the next is, from where that ended, unless it is from there that none succeeds any more.
+    out before that, and no further than from where on there is news. A forced run reads what there
+    is, and is not told of what went since the last one: the next is, from where that ended, unless
+    it is from there that none succeeds any more.
     """
     error = None if run.trigger is SyncTrigger.IMPORT else run.error
     if not is_whole(run):
@@ -169,7 +187,10 @@ def _link_after_success(link: Link, run: SyncRun, at: datetime, *, again: bool) 
         return replace(partly, last_synced_at=link.last_synced_at)
     keeps = run.force and link.cursor is not None and link.status is not LinkStatus.FAILED
     reached = link.cursor if keeps or run.position is None else run.position
-    return link.synced(at=at, cursor=reached, again=again)
+    synced = link.synced(at=at, cursor=reached, again=again)
+    if link.news_at is None:
+        return synced
+    return replace(synced, last_synced_at=max(link.last_synced_at or link.news_at, link.news_at))
 
 
 def is_whole(run: SyncRun) -> bool:

@@ -38,7 +38,7 @@ from domain.sync import (
     SyncRun,
     SyncScope,
 )
-from domain.transactions import Transaction
+from domain.transactions import Transaction, TransactionId
 
 RAW_MAX = 8_192  # characters of a quarantined row that are kept
 
@@ -133,7 +133,7 @@ async def _store_transactions(s: Storing, securities: SecurityOf, done: Stored) 
         all_keys = ((s.account(key), name) for key, name in s.page.all_keys)
         named_now = [(account.id, name) for account, name in all_keys if account]
     stored = await s.work.transactions.stored(s.link.id, [*keys, *gone], days, named_now=named_now)
-    stored = await _told_apart(s, await _with_lapsed(s, stored))
+    stored = await _told_apart(s, await _with_lapsed(s, replace(stored, are_ids=not s.is_file)))
     merge = merge_transactions(stored, received, securities=securities, at=s.at)
     await s.work.transactions.write(merge)
     await s.work.transactions.name(s.link.id, merge)
@@ -162,7 +162,10 @@ async def _with_lapsed(s: Storing, stored: StoredTransactions) -> StoredTransact
     named = await s.work.transactions.pending(s.link.id, list(still), since)
     if s.is_file:
         named = [(t, key) for t, key in named if t.date <= ends[t.account_id].date()]
-    return replace(stored, lapsed=lapsed(named, still))
+    names: dict[TransactionId, list[str]] = defaultdict(list)
+    for transaction, key in named:
+        names[transaction.id].append(key)
+    return replace(stored, lapsed=lapsed(named, still), names=names)
 
 
 async def _told_apart(s: Storing, stored: StoredTransactions) -> StoredTransactions:

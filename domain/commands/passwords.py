@@ -13,8 +13,9 @@ from domain.handling import command
 from domain.identity import Actor, Permission, User
 from domain.mail import Template
 from domain.passwords import new_password
-from domain.ports import App, KnownUser
+from domain.ports import App
 from domain.secret import Secret
+from domain.storage.doors import KnownUser
 from domain.storage.work import Work
 
 

@@ -47,10 +47,12 @@ async def _may_register(app: App, cmd: Register) -> None:
 
 @command("registration.request", permits=None, limited=_may_register)
 async def register(app: App, cmd: Register) -> None:
-    """Raises:
-    InvalidInput: no address, or WEAK_PASSWORD.
-    NotPermitted: this gateway sends no mail.
-    RateLimited: too many from this place.
+    """Accepted whoever has the address, by the same work: what differs is left to the worker.
+
+    Raises:
+        InvalidInput: no address, or WEAK_PASSWORD.
+        NotPermitted: this gateway sends no mail.
+        RateLimited: too many from this place.
     """
     needs_mail(app)
     email, password = normal_email(cmd.email), cmd.password.reveal()
@@ -83,17 +85,20 @@ async def receive_registration(app: App, nobody: UserId, payload: Mapping[str, s
 @command("user.register", permits=None)
 async def take_up_registration(app: App, cmd: TakeUpRegistration) -> None:
     """Raises Conflict where nobody had the address and somebody has it now, else NotFound."""
-    job = cmd.job
+    job, hashed = cmd.job, cmd.job.said["password_hash"]
     async with app.begin(cmd) as work:
         if job.known is None:
             user = new_user(job.actor.user_id, job.email, Role.USER, cmd.at, is_verified=False)
-            await work.users.add(user, job.said["password_hash"])
+            await work.users.add(user, hashed)
         else:
             user = await work.users.get(lock=True)
+            if not user.email_verified:
+                # Who registered last is told by it what is missing, and let in by none: that is
+                # the one whose mail is used.
+                await work.users.replace_password(hashed)
         if user.email_verified:
             notify(work, user, Template.ALREADY_REGISTERED, at=cmd.at)
         else:
-            hashed = job.said["password_hash"]
             await mail_token(app, work, job, Purpose.VERIFY, password_hash=hashed)
 
 

@@ -61,11 +61,13 @@ class Interrupted(Exception):
 
 @dataclass(slots=True, kw_only=True)
 class _Claim:
-    """What one worker runs, in its lease. `credentials` are replaced as they are renewed."""
+    """What one worker runs, in its lease, from `place` on. `credentials` are replaced as they are
+    renewed."""
 
     run: SyncRun
     link: Link
     lease: Lease
+    place: str | None
     credentials: SealedCredentials | None
     file: bytes | None = field(repr=False)  # sealed too
     file_name: str
@@ -126,8 +128,8 @@ async def _claim(app: App, cmd: RunSync) -> _Claim | SyncRun:
         if not is_file and link.is_over(at):
             link = outcomes.told_of_cut_off(work, link, link.lapsed(), at)
             return await outcomes.fail_run(work, run, link, at, EXPIRED)
-        if run.cursor is None and outcomes.is_whole(run):  # it reads all that there is by now
-            link = replace(link, news_at=None)
+        if run.cursor is None and not is_file:
+            run, link = await _begun(work, run, link)
         await work.runs.save(run)
         await work.links.save(link)
         sealed = await work.links.credentials(link.id)
@@ -136,10 +138,26 @@ async def _claim(app: App, cmd: RunSync) -> _Claim | SyncRun:
         run=run,
         link=link,
         lease=lease,
+        place=run.cursor,
         credentials=sealed,
         file=None if file is None else file.content,
         file_name="" if file is None else file.name,
     )
+
+
+async def _begun(work: Work, run: SyncRun, link: Link) -> tuple[SyncRun, Link]:
+    """From where the last one stopped that was asked for the same, and failed.
+
+    What came to the part that it does not read again is news to the link: another run reads that.
+    """
+    last = await work.runs.last_alike(run)
+    has_stopped = last is not None and last.status is SyncStatus.FAILED and last.cursor is not None
+    if last is not None and has_stopped and _asked(run, link) == _asked(last, link):
+        began = last.started_at or last.queued_at
+        return run.resuming(last), replace(link, news_at=min(link.news_at or began, began))
+    if outcomes.is_whole(run):  # it reads all that there is by now
+        link = replace(link, news_at=None)
+    return run, link
 
 
 async def _pulled(app: App, cmd: RunSync, claim: _Claim, provider: Provider) -> SyncRun | None:
@@ -188,6 +206,7 @@ async def _renew(app: App, cmd: RunSync, claim: _Claim) -> None:
 def _request(app: App, claim: _Claim) -> PullRequest:
     """Raises Unsealable."""
     run, link, sealed = claim.run, claim.link, claim.credentials
+    since, position = _asked(run, link)
     file = None
     if claim.file is not None:
         place = bound_to(Place.FILE, run.user_id, run.id)
@@ -196,10 +215,10 @@ def _request(app: App, claim: _Claim) -> PullRequest:
         credentials={} if sealed is None else opened(app, link, sealed),
         scopes=run.scopes,
         at=run.started_at or app.now(),
-        since=_since(run, link),
+        since=since,
         until=run.until,
         cursor=run.cursor,
-        position=None if run.force or run.since else link.cursor,
+        position=position,
         account_keys=run.account_keys,
         file=file,
         file_name=claim.file_name,
@@ -213,16 +232,17 @@ async def _pages(provider: Provider, request: PullRequest) -> AsyncGenerator[Pag
         yield page
 
 
-def _since(run: SyncRun, link: Link) -> date | None:
-    """Incremental, with an overlap, unless asked otherwise."""
-    if run.since is not None or run.force or link.last_synced_at is None:
-        return run.since
-    return (link.last_synced_at - OVERLAP).date()
+def _asked(run: SyncRun, link: Link) -> tuple[date | None, str | None]:
+    """From which day and which place on: incremental, with an overlap, unless asked otherwise."""
+    if run.since is not None or run.force:
+        return run.since, None
+    synced_at = link.last_synced_at
+    return None if synced_at is None else (synced_at - OVERLAP).date(), link.cursor
 
 
 def _is_everything(run: SyncRun, link: Link) -> bool:
     """Whether it asked for all of the past of the accounts that it is of."""
-    from_the_beginning = _since(run, link) is None and (run.force or link.cursor is None)
+    from_the_beginning = _asked(run, link) == (None, None)
     return from_the_beginning and run.until is None and SyncScope.TRANSACTIONS in run.scopes
 
 
@@ -293,7 +313,8 @@ async def _fail(app: App, cmd: RunSync, claim: _Claim, refusal: DomainError | Sy
     at = app.now()
     async with app.begin(cmd) as work:
         run, link = await _held(work, cmd, claim)
-        return await outcomes.fail_run_by(work, run, link, at, refusal)
+        is_stuck = run.cursor == claim.place
+        return await outcomes.fail_run_by(work, run, link, at, refusal, is_stuck=is_stuck)
 
 
 async def _held(work: Work, cmd: RunSync, claim: _Claim) -> tuple[SyncRun, Link]:

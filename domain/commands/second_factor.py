@@ -18,9 +18,10 @@ from domain.identity import Actor, Permission, User
 from domain.limits import Limit
 from domain.mail import Template
 from domain.passwords import LENGTH_MIN, is_long
-from domain.ports import App, KnownUser
+from domain.ports import App
 from domain.sealing import Bound, Place, bound_to
 from domain.secret import Secret
+from domain.storage.doors import KnownUser
 from domain.storage.work import Work
 
 RECOVERY_CODES = 10

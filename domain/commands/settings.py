@@ -29,8 +29,10 @@ class UpdateSettings:
 
 @command("settings.update", permits=Permission.WRITE_SETTINGS)
 async def update_settings(app: App, cmd: UpdateSettings) -> User:
-    """Raises:
-    InvalidInput: no such currency or time zone, or a limit out of range.
+    """What is null stays, but for the session limit, which is then the default.
+
+    Raises:
+        InvalidInput: no such currency or time zone, or a limit out of range.
     """
     async with app.begin(cmd) as work:
         user = await work.users.get(lock=True)

@@ -25,8 +25,9 @@ from domain.identity import (
     normal_email,
 )
 from domain.mail import Template
-from domain.ports import App, KnownUser
+from domain.ports import App
 from domain.secret import Secret
+from domain.storage.doors import KnownUser
 from domain.storage.work import Work
 
 FAILED = "signin.failed"  # the job's name

@@ -59,7 +59,7 @@ async def request_sync(app: App, cmd: RequestSync) -> list[SyncRun]:
     Raises:
         InvalidInput: both ids, no scope, or days in the wrong order.
         NotFound: no such link or account.
-        Conflict: LINK_NOT_ACTIVE, the named link cannot be pulled now.
+        Conflict: LINK_NOT_ACTIVE, the named link cannot be pulled now; PROVIDER_DISABLED.
         RateLimited: SYNC_TOO_SOON, five minutes have not passed and `force` is not set; or too
             many of these.
     """
@@ -263,7 +263,11 @@ async def _meant(
     if cmd.account_id is not None:
         account = await work.accounts.get(cmd.account_id)
         if account.link_id is None:
-            raise Conflict("no link feeds this account", code=ErrorCode.LINK_NOT_ACTIVE)
+            raise Conflict(
+                "no link feeds this account",
+                field=("input", "accountId"),
+                code=ErrorCode.LINK_NOT_ACTIVE,
+            )
         by_key = await work.accounts.by_key(account.link_id)
         keys = frozenset(key for key, a in by_key.items() if a.id == account.id)
         return [_pullable(app, await work.links.get(account.link_id, lock=True))], keys
@@ -279,14 +283,22 @@ def _pullable(app: App, link: Link) -> Link:
             f"this link is {link.status.value.lower().replace('_', ' ')}",
             code=ErrorCode.LINK_NOT_ACTIVE,
         )
+    if not _is_offered(app, link):
+        raise Conflict(
+            "the provider of this link is not offered here", code=ErrorCode.PROVIDER_DISABLED
+        )
     if not _can_be_pulled(app, link):
         raise Conflict("this link is fed by files", code=ErrorCode.LINK_NOT_ACTIVE)
     return link
 
 
-def _can_be_pulled(app: App, link: Link) -> bool:
+def _is_offered(app: App, link: Link) -> bool:
     provider = app.providers.get(link.provider_slug)
-    return provider is not None and provider.info.enabled and provider.info.can_be_pulled
+    return provider is not None and provider.info.enabled
+
+
+def _can_be_pulled(app: App, link: Link) -> bool:
+    return _is_offered(app, link) and app.providers[link.provider_slug].info.can_be_pulled
 
 
 async def _wait_s(work: Work, link: Link, at: datetime) -> int:

@@ -26,10 +26,11 @@ async def tell_net_worth(
     changed = {a.id for a in (*before, *after)}
     then = [*(a for a in now if a.id not in changed), *before]
     into = user.base_currency
-    currencies = {a.currency for a in counted((*now, *before))} - {into}
-    rates = await work.rates({*currencies, into}, at.date()) if currencies else NO_RATES
+    currencies, day = {a.currency for a in counted((*now, *before))} - {into}, user.today(at)
+    rates = await work.rates({*currencies, into}, day) if currencies else NO_RATES
     previous, current = (
-        net_worth(accounts, into=into, at=at, rates=rates).total for accounts in (then, now)
+        net_worth(accounts, into=into, at=at, rates=rates, day=day).total
+        for accounts in (then, now)
     )
     if previous == current:
         return

@@ -11,10 +11,11 @@ from domain.identity import new_id
 from domain.merging.merge import Merge
 from domain.merging.pending import Settling
 from domain.merging.securities import SecurityOf
+from domain.money import Money
 from domain.sync import ReceivedTransaction
 from domain.transactions import Transaction, TransactionId, TransactionStatus, folded
 
-Content = tuple[AccountId, date, Decimal, str, Decimal | None]
+Content = tuple[AccountId, date, Money, str, Decimal | None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,9 +28,10 @@ class StoredTransactions:
     renumbered them, or the file begins after them. `shared` are those of all three
     that other links name too, and `foreign` those of them that another link tells: this one only
     adds what was not known of them. `replaced` are those keys of `by_key` whose pending row has
-    settled under another one. `lapsed` are what was pending here and is not any more. `outdated`
-    are accounts of which a newer file than this one told: what is removed there stays so, though
-    this one says that it is pending.
+    settled under another one. `lapsed` are what was pending here and is not any more, each by the
+    keys that `names` has of it. `are_ids`: a key means the same for ever, as at a live provider,
+    and is not counted anew in each file. `outdated` are accounts of which a newer file than this
+    one told: what is removed there stays so, though this one says that it is pending.
     """
 
     by_key: Mapping[tuple[AccountId, str], Transaction]
@@ -39,6 +41,8 @@ class StoredTransactions:
     foreign: Collection[TransactionId] = ()
     replaced: Collection[tuple[AccountId, str]] = ()
     lapsed: Sequence[Transaction] = ()
+    names: Mapping[TransactionId, Sequence[str]] = field(default_factory=dict)
+    are_ids: bool = False
     outdated: Collection[AccountId] = ()
 
 
@@ -84,14 +88,19 @@ def merge_transactions(
         keys = [(account_id, k) for k in (key, row.replaces) if k is not None]
         before = next((t for k in keys if (t := stored.by_key.get(k))), None)
         if before is not None and row.status is TransactionStatus.SETTLED:
-            if before.id in settled:
+            if before.id in settled or _was_taken(stored, before, keys[0]):
                 before = None  # one of the two was taken for the other while it was not told
             else:
                 settled.add(before.id)
         is_apart = before is None
         now = _transaction(before, row, account_id, securities, at)
-        if before is None and (before := alike.take(now) or settling.take(now)) is not None:
+        if before is None and (before := alike.take(now)) is not None:
             now = _transaction(before, row, account_id, securities, at)
+        elif before is None and (before := settling.take(now)) is not None:
+            now = _transaction(before, row, account_id, securities, at)
+            old = [(account_id, name) for name in stored.names.get(before.id, ())]
+            merge.named |= dict.fromkeys(old, now.id)
+            merge.replaced.update(old)
         if before is not None and before.id in stored.foreign:
             now = _also(before, now)
         elif before is not None and before.id in stored.shared:
@@ -116,10 +125,11 @@ def _name(
     """By its own key, and by the one of the pending row that it settles."""
     for one in keys:
         known, is_replaced = stored.by_key.get(one), one != keys[0]
-        if known is not None and known.id != now.id and not (is_apart and one == keys[0]):
+        is_anew = is_apart and not is_replaced
+        if known is not None and known.id != now.id and not is_anew:
             continue
         was_replaced = one in stored.replaced
-        if was_replaced and now.status is TransactionStatus.SETTLED:
+        if was_replaced and now.status is TransactionStatus.SETTLED and not is_anew:
             continue  # told once more, late
         if known is None or known.id != now.id or is_replaced != was_replaced:
             merge.named[one] = now.id
@@ -157,6 +167,13 @@ def _settled_here(
         (id, row.replaces) for (id, key), row in page.items() if row.replaces not in (None, key)
     }
     return {(id, key) for id, key in page if (id, key) in replaced}
+
+
+def _was_taken(stored: StoredTransactions, before: Transaction, key: tuple[AccountId, str]) -> bool:
+    """Whether what this key named was taken for another that settled: then it is not that one,
+    since it settles under its own id."""
+    is_settled = before.status is TransactionStatus.SETTLED
+    return stored.are_ids and is_settled and key in stored.replaced
 
 
 def _is_late(before: Transaction, row: ReceivedTransaction, is_outdated: bool) -> bool:
@@ -250,7 +267,7 @@ def _content(transaction: Transaction) -> Content:
     return (
         transaction.account_id,
         transaction.date,
-        transaction.amount.amount,
+        transaction.amount,
         symbol,
         transaction.quantity,
     )

@@ -27,9 +27,3 @@ async def accounts_of_links(reads: OwnedReads, links: Sequence[LinkId]) -> list[
             for link_id in account.link_ids:
                 fed[link_id].append(account)
     return [fed[id] for id in links]
-
-
-async def ids_of_links(reads: OwnedReads, links: Sequence[LinkId]) -> set[AccountId]:
-    """The accounts that any of these links feeds, inactive ones too."""
-    asked = set(links)
-    return {a.id for a in await reads.accounts() if not asked.isdisjoint(a.link_ids)}

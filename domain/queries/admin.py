@@ -14,7 +14,7 @@ async def people(
     """By address, from the first one after `after`. `search` is a part of it, in any case."""
     sought = None if search is None else search.lower()  # as addresses are stored
     rows = await reads.people(sought, limit=limit + 1, after=after)
-    return Page(nodes=rows[:limit], has_next=len(rows) > limit, has_previous=after is not None)
+    return Page.of(rows, limit=limit, after=after)
 
 
 async def people_by_id(reads: Reads, ids: Sequence[UserId]) -> list[Person | None]:

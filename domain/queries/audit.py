@@ -13,7 +13,7 @@ from domain.storage.reads import Reads
 async def activity(reads: Reads, *, limit: int, after: UUID | None) -> Page[AuditEntry]:
     """What is about the viewer, the newest first."""
     rows = await reads.activity(limit=limit + 1, after=after)
-    return _page([entry.to_its_user() for entry in rows], limit, after)
+    return Page.of([entry.to_its_user() for entry in rows], limit=limit, after=after)
 
 
 async def entries_by_id(reads: Reads, ids: Sequence[UUID]) -> list[AuditEntry | None]:
@@ -28,12 +28,9 @@ async def audit(
     reads: Reads, user_id: UserId | None, action: str | None, *, limit: int, after: UUID | None
 ) -> Page[AuditEntry]:
     """The same of everyone, or of whom and what is asked for. Whoever asks has been permitted."""
-    return _page(await reads.audit(user_id, action, limit=limit + 1, after=after), limit, after)
+    rows = await reads.audit(user_id, action, limit=limit + 1, after=after)
+    return Page.of(rows, limit=limit, after=after)
 
 
 async def integrity(app: App) -> AuditIntegrity:
     return await app.integrity()
-
-
-def _page(rows: Sequence[AuditEntry], limit: int, after: UUID | None) -> Page[AuditEntry]:
-    return Page(nodes=rows[:limit], has_next=len(rows) > limit, has_previous=after is not None)

@@ -2,21 +2,16 @@
 
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from typing import TypeAlias
 
 from domain.accounts import AccountId
 from domain.holdings import Holding, HoldingFilter, HoldingId, HoldingKey
-from domain.queries.pages import Page, within
+from domain.queries.pages import AccountPage, counted, within
 from domain.securities import Security, SecurityId
 from domain.storage.reads import OwnedReads
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class HoldingPage(Page[Holding]):
-    """`account_id` is None for a page over all accounts that the filter allows."""
-
-    filter: HoldingFilter
-    account_id: AccountId | None = None
+HoldingPage: TypeAlias = AccountPage[Holding, HoldingFilter]
 
 
 def key_of(holding: Holding) -> HoldingKey:
@@ -32,12 +27,7 @@ async def holdings(
     rows: Sequence[Holding] = ()
     if filter.account_ids != ():
         rows = await reads.holdings(filter, limit=limit + 1, after=after)
-    return HoldingPage(
-        nodes=rows[:limit],
-        has_next=len(rows) > limit,
-        has_previous=after is not None,
-        filter=filter,
-    )
+    return HoldingPage.of(rows, limit=limit, after=after, filter=filter)
 
 
 async def holdings_of_accounts(
@@ -55,35 +45,14 @@ async def holdings_of_accounts(
         for row in await reads.holdings_of(asked, inside, limit=limit + 1, after=after):
             of[row.account_id].append(row)
     return [
-        HoldingPage(
-            nodes=of[id][:limit],
-            has_next=len(of[id]) > limit,
-            has_previous=after is not None,
-            filter=filter,
-            account_id=id,
-        )
+        HoldingPage.of(of[id], limit=limit, after=after, filter=filter, account_id=id)
         for id in accounts
     ]
 
 
 async def totals(reads: OwnedReads, pages: Sequence[HoldingPage]) -> list[int]:
     """How many holdings each page is a part of; a statement for each different filter."""
-    asked: dict[HoldingFilter, set[AccountId]] = defaultdict(set)
-    whole: dict[HoldingFilter, int] = {}
-    for page in pages:
-        if page.account_id is not None:
-            asked[page.filter].add(page.account_id)
-        elif page.filter not in whole:
-            none = page.filter.account_ids == ()
-            whole[page.filter] = 0 if none else await reads.count_holdings(page.filter)
-    counts: dict[tuple[HoldingFilter, AccountId | None], int] = {
-        (filter, None): count for filter, count in whole.items()
-    }
-    for filter, ids in asked.items():
-        if inside := within(sorted(ids), filter.account_ids):
-            found = await reads.count_holdings_of(inside, replace(filter, account_ids=None))
-            counts |= {(filter, id): count for id, count in found.items()}
-    return [counts.get((page.filter, page.account_id), 0) for page in pages]
+    return await counted(pages, reads.count_holdings, reads.count_holdings_of)
 
 
 async def holdings_by_id(reads: OwnedReads, ids: Sequence[HoldingId]) -> list[Holding | None]:

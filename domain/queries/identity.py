@@ -33,4 +33,4 @@ async def security_config(reads: Reads) -> SecurityConfig:
 
 async def today(reads: OwnedReads, at: datetime) -> date:
     """The day that it is where the viewer lives."""
-    return at.astimezone((await reads.viewer()).zone).date()
+    return (await reads.viewer()).today(at)

@@ -1,6 +1,8 @@
 """Net worth, now and over time."""
 
 import asyncio
+from bisect import bisect_left
+from collections.abc import Sequence
 from datetime import date, datetime
 from decimal import Decimal
 
@@ -18,9 +20,9 @@ from domain.storage.reads import OwnedReads
 
 
 async def net_worth(reads: OwnedReads, into: Currency | None, at: datetime) -> NetWorth:
-    """In the viewer's base currency by default, at the latest rates."""
+    """In the viewer's base currency by default, at the latest rates of their day."""
     accounts, currency = await reads.accounts(), await _into(reads, into)
-    day = at.date()
+    day = await today(reads, at)
     rates = await _rates(reads, {a.currency for a in portfolio.counted(accounts)}, currency, day)
     return portfolio.net_worth(accounts, into=currency, at=at, rates=rates, day=day)
 
@@ -47,7 +49,7 @@ async def net_worth_history(
         raise BadQuery("net worth has no RAW history: it adds up balances of different instants")
     currency = await _into(reads, into)
     day = await today(reads, at)
-    days = _until(labels(within, interval), day) if within.since <= day else []
+    days = _until(labels(within, interval), day) if within.since <= day else ()
     accounts = portfolio.counted(await reads.accounts())
     ends = [min(label, within.until) for label in days]
     values: dict[AccountId, list[Money | None]] = {}
@@ -101,7 +103,6 @@ async def _into(reads: OwnedReads, asked: Currency | None) -> Currency:
     return (await reads.viewer()).base_currency if asked is None else asked
 
 
-def _until(days: list[date], today: date) -> list[date]:
+def _until(days: Sequence[date], today: date) -> Sequence[date]:
     """Up to the label of the interval that today is in."""
-    kept = [day for day in days if day < today]
-    return days[: len(kept) + 1]
+    return days[: bisect_left(days, today) + 1]

@@ -22,7 +22,7 @@ async def runs(
 ) -> Page[SyncRun]:
     """The newest first; of all links where `link_id` is None."""
     rows = await reads.runs(link_id, limit=limit + 1, after=after)
-    return Page(nodes=rows[:limit], has_next=len(rows) > limit, has_previous=after is not None)
+    return Page.of(rows, limit=limit, after=after)
 
 
 async def runs_by_id(reads: OwnedReads, ids: Sequence[RunId]) -> list[SyncRun | None]:

@@ -1,1 +1,1 @@
-"""Storage: one snapshot to read from, one unit of work to write in, and its repositories."""
+"""Storage: one snapshot to read from, one unit of work to write in, its repositories, and doors."""

@@ -112,7 +112,8 @@ class OwnedReads(Protocol):
     async def snapshots(
         self, accounts: Sequence[AccountId], *, since: datetime, before: datetime, limit: int
     ) -> Sequence[BalanceSnapshot]:
-        """Those in [since, before) and each account's last one earlier, by account then time."""
+        """Those in [since, before) and each account's last one earlier, by account then time: at
+        most `limit`."""
 
     async def latest_snapshots(
         self, accounts: Sequence[AccountId], *, count: int

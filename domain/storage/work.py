@@ -8,10 +8,10 @@ from uuid import UUID
 
 from domain.accounts import Account, AccountId
 from domain.authorizations import Authorization
-from domain.claims import Claim, Known
 from domain.events import Event
 from domain.history import BalanceSnapshot
 from domain.holdings import Holding, HoldingId
+from domain.idempotency import IdempotencyKey, IdempotencyRecord
 from domain.identity import SessionId, UserId
 from domain.imports import ImportFile
 from domain.links import Link, LinkId, LinkStatus, Renewal, SealedCredentials
@@ -195,6 +195,12 @@ class Runs(Protocol):
     async def active(self, link_id: LinkId) -> SyncRun | None:
         """The queued or running one; a link has at most one."""
 
+    async def last_alike(self, run: SyncRun) -> SyncRun | None:
+        """The last of its link that has ended and was asked for the same, forced or not."""
+
+    async def forget_places(self, link_id: LinkId) -> None:
+        """No run goes on where one that has ended stopped."""
+
     async def last_user_finish(self, link_id: LinkId) -> datetime | None: ...
     async def add(self, run: SyncRun) -> None: ...
     async def save(self, run: SyncRun) -> None: ...
@@ -251,19 +257,19 @@ class Imports(Protocol):
         """The data version of each row that still exists."""
 
 
-class Claims(Protocol):
+class IdempotencyKeys(Protocol):
     """Requests that may be repeated, for as long as they may."""
 
-    async def take(self, claim: Claim, fingerprint: bytes, at: datetime) -> bool:
+    async def take(self, key: IdempotencyKey, fingerprint: bytes, at: datetime) -> bool:
         """Whether it is held from now on; not while another holds it, or once it is done."""
 
-    async def known(self, id: UUID) -> Known | None: ...
+    async def known(self, id: UUID) -> IdempotencyRecord | None: ...
     async def answer(
-        self, claim: Claim, sealed: bytes | None, at: datetime, *, if_done: bool
+        self, key: IdempotencyKey, sealed: bytes | None, at: datetime, *, if_done: bool
     ) -> bool:
         """Whether it was: not where another has taken over, or with `if_done` nothing was done."""
 
-    async def give_up(self, claim: Claim, at: datetime) -> None:
+    async def give_up(self, key: IdempotencyKey, at: datetime) -> None:
         """It may be taken at once; where something was done, that stays on record."""
 
 
@@ -286,7 +292,7 @@ class Work(Protocol):
     history: History
     runs: Runs
     imports: Imports
-    claims: Claims
+    idempotency_keys: IdempotencyKeys
 
     async def rates(self, currencies: Collection[Currency], day: date) -> Rates:
         """By which amounts of these currencies are converted into one another on that day."""

@@ -72,7 +72,7 @@ def _unvouched(verdict: Verdict, checkpoints: Checkpoints) -> str:
         f"NOT VOUCHED FOR: {verdict.entries:,} entries agree with one another, but there are no "
         f"checkpoints in {checkpoints.folder}: without them nobody can tell whether the end of the "
         "log was cut off, or all of it made anew. Set DASHTAM_AUDIT_CHECKPOINTS as the worker has "
-        "it."
+        "it; after a restore, a worker writes the first one with the next entry."
     )
 
 

@@ -13,6 +13,7 @@ from gateway.audit.checkpoints import Checkpoint, Checkpoints, Line
 
 PAGE = 2_000
 LINES = 500
+RESTORED = "where an older backup was restored, move their files away and start the workers anew"
 FIRST, LAST = -(2**63), 2**63 - 1  # of all numbers
 
 Progress = Callable[[int], None]  # told how many links have been looked at
@@ -88,7 +89,8 @@ class _Told:
     def compare(self, said: Checkpoint, link: Any | None) -> None:
         at = f"{said.at:%Y-%m-%d %H:%M:%S} UTC"
         if link is None:
-            what = f"the chain ends before this link: at {at} it went to {said.position}"
+            what = f"the chain ends before this link: at {at} it went to {said.position}, as "
+            what += f"checkpoints say; {RESTORED}"
             self.found(Flaw(what=what, position=min(said.position, self.end + 1)))
         elif (link["hash"], link["seq"]) != (said.hash, said.seq):
             what = f"the chain is not that of {at}: here, or since the checkpoint before"

@@ -62,6 +62,7 @@ def _settled(settings: Settings, *, works: bool) -> Iterator[Finding]:
     yield from keys.readable(settings)
     yield from network.addresses(settings)
     yield from machine.page(settings)
+    yield from machine.places(settings)
     yield from asyncio.run(_served(settings, works=works))
 
 

@@ -1,12 +1,16 @@
-"""The keyring: that it can be read, and is the one that this database was sealed with."""
+"""The keyring: that it can be read, and is the one of this database."""
 
 from collections.abc import Iterator
 from typing import Any
 
+from adapters.postgres import audit
+from adapters.security.audit import AuditKeys
 from adapters.security.keyring import Keyring, KeyringError, KeyringMissing
 from adapters.security.vault import UnknownKey, Vault
+from domain.audit import canonical
 from domain.ports import Unsealable
 from domain.sealing import Bound
+from gateway.audit.verifying import FIRST
 from gateway.doctor.finding import Finding
 from gateway.settings import Settings
 
@@ -37,34 +41,58 @@ def readable(settings: Settings) -> Iterator[Finding]:
 
 
 async def fitting(connection: Any, settings: Settings) -> Finding | None:
-    """Whether what is stored was sealed under keys of this ring, as of a backup's other half."""
+    """Whether the keys of this ring are those of the database, as of a backup's other half: what is
+    stored was sealed, and the audit log begun, under them. None where it has neither yet."""
     file = settings.keyring
     if file is None:
         return None
     try:
-        vault = Vault(Keyring.load(file))
+        keyring = Keyring.load(file)
     except KeyringMissing:
-        vault = None  # which fits where nothing is sealed
+        keyring = None  # which fits where nothing is sealed, and nothing logged
     except KeyringError:
         return None  # which `readable` says
-    looked_at = 0
+    seals = [keyring is not None and _is_known(keyring, one) for one in await _sealed(connection)]
+    if not all(seals):
+        return Finding(
+            f"keys of {file} are not those that this database was sealed with",
+            "put back the keyring that belongs to it: what is sealed opens with no other",
+        )
+    begun = await _oldest_signed(connection)
+    if begun is None:
+        return Finding("keys are those of this database") if seals else None
+    if keyring is None or not AuditKeys(keyring).is_ours(canonical(begun), begun["mac"]):
+        return Finding(
+            f"keys of {file} are not those that the audit log was begun with",
+            "put back the keyring that belongs to this database; if it is that one, see "
+            "`dashtam audit verify`",
+        )
+    return Finding("keys are those of this database")
+
+
+async def _sealed(connection: Any) -> list[bytes]:
+    found = []
     for row in await connection.fetch(LINKED, LOOKED_AT_MAX):
         async with connection.transaction():
             await connection.execute("SELECT enter($1)", row["user_id"])
-            sealed = await connection.fetchval(SEALED)
-        if sealed is not None and not (vault and _is_known(vault, sealed)):
-            return Finding(
-                f"keys of {file} are not those that this database was sealed with",
-                "put back the keyring that belongs to it: what is sealed opens with no other",
-            )
-        looked_at += sealed is not None
-    return Finding("keys are those of this database") if looked_at else None
+            found.append(await connection.fetchval(SEALED))
+    return [sealed for sealed in found if sealed is not None]
 
 
-def _is_known(vault: Vault, sealed: bytes) -> bool:
+async def _oldest_signed(connection: Any) -> Any | None:
+    """Of the audit log: the key of its MACs is never another, and what was written with a wrong one
+    meanwhile is newer. None where there is none, or only far behind rows from before there were
+    MACs."""
+    chain = [link.row for link in await audit.links(connection, FIRST, LOOKED_AT_MAX)]
+    waiting = await audit.unsealed(connection, unsigned=False, most=LOOKED_AT_MAX)
+    rows = (row for row in (*chain, *waiting) if row is not None)
+    return next((row for row in rows if row["mac"] is not None), None)
+
+
+def _is_known(keyring: Keyring, sealed: bytes) -> bool:
     try:
         # A context that fits nothing: only whose key it is matters here.
-        vault.open(sealed, context=Bound(b""))
+        Vault(keyring).open(sealed, context=Bound(b""))
     except UnknownKey:
         return False
     except Unsealable:

@@ -1,4 +1,4 @@
-"""What the machine gives: Python, time zones, and the folder of the embedded database."""
+"""What the machine gives: Python, time zones, the embedded database's folder, and files."""
 
 import os
 import shutil
@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+from adapters.geo import Places, PlacesError
 from gateway.doctor.finding import Finding
 from gateway.embedded import EmbeddedError
 from gateway.embedded.binaries import choose
@@ -89,3 +90,15 @@ def page(settings: Settings, built: Path = BUILT) -> Iterator[Finding]:
         "for GraphiQL install Node.js 20.19 or newer with npm, then run ./dashtam up",
         stops=False,
     )
+
+
+def places(settings: Settings) -> Iterator[Finding]:
+    """`serve` starts with no other."""
+    if settings.geoip_db is None:
+        return
+    try:
+        Places(settings.geoip_db).close()
+    except PlacesError as error:
+        yield Finding(f"DASHTAM_GEOIP_DB {error}", "give a GeoLite2 City file, or none")
+    else:
+        yield Finding("sessions say from which city")

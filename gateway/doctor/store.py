@@ -8,11 +8,19 @@ from typing import Any
 
 import asyncpg
 
+from adapters.postgres.fanout import DEAF, DEAF_MEND
 from adapters.postgres.pool import AWAY
 from adapters.postgres.relay import KNOWN
-from gateway.doctor import keys
+from gateway.doctor import audit, keys
 from gateway.doctor.finding import Finding
-from gateway.migrate import MAJOR_MIN, behind, is_known
+from gateway.migrate import (
+    MAJOR_MIN,
+    SESSION,
+    MigrationError,
+    behind,
+    has_session,
+    is_known,
+)
 from gateway.processes.starting import ROLE, not_the_runtime_role
 from gateway.settings import Settings
 
@@ -49,8 +57,12 @@ async def examined(settings: Settings, *, works: bool) -> AsyncIterator[Finding]
     try:
         async with asyncio.timeout(ANSWER_S_MAX):
             found = [finding async for finding in _looked(connection, settings, works=works)]
+    except MigrationError as error:
+        found = [Finding("database", str(error))]
     except (*AWAY, asyncpg.InterfaceError) as error:
-        found = [Finding("database", f"it went away meanwhile ({type(error).__name__})")]
+        silent = "it does not answer: is it overloaded, or a pooler in front of it full?"
+        away = f"it went away meanwhile ({type(error).__name__})"
+        found = [Finding("database", silent if isinstance(error, TimeoutError) else away)]
     finally:
         connection.terminate()
     for finding in found:
@@ -82,6 +94,10 @@ def unreachable(error: Exception) -> Finding:
 
 async def _looked(connection: Any, settings: Settings, *, works: bool) -> AsyncIterator[Finding]:
     yield server_version(connection.get_server_version().major)
+    if await has_session(connection, str(settings.database_url)):
+        yield Finding("what other processes say is heard")
+    else:
+        yield Finding(DEAF, DEAF_MEND, stops=False)
     yield skew(await _ahead(connection))
     role = await connection.fetchrow(ROLE)
     mend = not_the_runtime_role(role)
@@ -101,8 +117,12 @@ async def _looked(connection: Any, settings: Settings, *, works: bool) -> AsyncI
     else:
         update = "this works, but update: a newer Dashtam has migrated the database"
         yield Finding(f"the database is at {revision}, unknown here", update, stops=False)
-    if mend is None and (fit := await keys.fitting(connection, settings)) is not None:
+    fit = None if mend else await keys.fitting(connection, settings)
+    if fit is not None:
         yield fit
+    # By another keyring no checkpoint is signed.
+    if not (mend or (fit and fit.is_bad)) and (kept := await audit.goes_on(connection, settings)):
+        yield kept
     if works and mend is None:
         async for finding in _work(connection):
             yield finding
@@ -165,7 +185,11 @@ async def _owner(url: str) -> Finding:
         mend = said.replace("DASHTAM_DATABASE_URL", "DASHTAM_MIGRATIONS_URL")
         return Finding("database, for migrations", mend)
     try:
+        if not await has_session(connection, url):
+            return Finding("migrations need a session of their own", SESSION)
         role = await connection.fetchrow(ROLE)
+    except MigrationError as error:
+        return Finding("database, for migrations", str(error))
     finally:
         connection.terminate()
     if role["name"] == OWNER and role["owns"]:

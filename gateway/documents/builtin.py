@@ -18,9 +18,6 @@ from gateway.operations.clients import Client
 
 FOLDER = Path(__file__).parent / "builtin"
 NAME = "dashtam"
-PUBLISHED = """
-SELECT count(*) FROM published_documents
-WHERE (client_name, client_version) = ($1, $2) AND id = ANY ($3::text[])"""
 
 
 def client() -> Client:
@@ -58,6 +55,5 @@ async def publish(db: Any) -> None:
 
 
 async def _is_published(db: Any) -> bool:
-    ids = [each.id for each in manifest()]
-    count = await db.fetchval(PUBLISHED, NAME, client().version, ids)
-    return bool(count == len(ids))
+    known = await documents.names_of(db, NAME, client().version)
+    return all(each.id in known for each in manifest())

@@ -3,8 +3,9 @@
 import asyncio
 from collections import defaultdict
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, suppress
-from dataclasses import replace
+from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
+from time import perf_counter
 from typing import TYPE_CHECKING
 
 import asyncpg
@@ -13,52 +14,49 @@ import structlog
 from adapters.postgres import documents as stored
 from adapters.postgres.documents import DOCUMENTS_CHANGED, PublishedRow
 from gateway.documents import builtin
-from gateway.documents.limits import OWN, allowing, most_generous
+from gateway.documents.limits import OWN, most_generous
 from gateway.documents.names import HASH
-from gateway.documents.published import Own, Published
+from gateway.documents.published import Published, PublishedDocument
 from gateway.documents.reading import Document
 from gateway.documents.store import Documents
 from gateway.documents.usage import Unpublished, Usage
 from gateway.operations.clients import Client
 from gateway.operations.guard import Refused
-from gateway.settings import Limits as LimitFigures
-from gateway.settings import SettingsError
+from gateway.settings import LimitFigures, SettingsError
+from gateway.wiring.refreshing import keep_fresh
 
 if TYPE_CHECKING:
     from gateway.wiring.root import Wired
 
 LOOK_EVERY_S = 30.0  # the longest that a publication waits where the news of it were lost
-RETRY_S = 1.0
+REST = 9.0  # times as long as reading a document took: the rest is for those who ask meanwhile
 NAMED_MAX = 5  # documents that a warning names
 
 log = structlog.get_logger("dashtam.documents")
 
-Warm = Callable[[Iterable[Document]], Awaitable[None]]
-News = AbstractAsyncContextManager[AsyncIterator[str | None]]
+Warm = Callable[[Iterable[Document], float], Awaitable[None]]
 
 
-async def _as_they_are(_: Iterable[Document]) -> None:
+async def _as_they_are(_: Iterable[Document], __: float) -> None:
     return None
 
 
 class Following:
-    """Keeps `documents.published` as the database has it. What cannot be read leaves what is there
-    where it is; a document that this schema refuses is refused, and named in the log. `warm` is
-    awaited with new ones before they are served."""
+    """Keeps `documents.published` as the database has it. What is new is there at once, as a whole,
+    and read when somebody asks for it, or else after a while, in the background, where `warm` is
+    awaited with it then; a document that this schema refuses is named in the log. What cannot be
+    looked at leaves what is there where it is."""
 
     def __init__(
         self,
         documents: Documents,
         pool: asyncpg.Pool,
-        news: Callable[[], News],
         usual: Mapping[str, int],
         warm: Warm = _as_they_are,
     ) -> None:
-        self._warm = warm
-        self._documents, self._pool, self._news = documents, pool, news
-        self._usual = usual
+        self._documents, self._pool, self._usual, self._warm = documents, pool, usual, warm
         self._rows: Sequence[PublishedRow] | None = None
-        self._changed = asyncio.Event()
+        self._has_new = asyncio.Event()
         self._problem: str | None = None
         self._refused: Sequence[str] = ()
 
@@ -73,63 +71,66 @@ class Following:
         more = "" if len(self._refused) <= NAMED_MAX else ", …"
         return f"{len(self._refused)} published documents do not fit this schema: {named}{more}"
 
-    async def run(self) -> None:
-        """For ever, as a task of whoever opened this."""
-        async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(self._hear())
-            while True:
-                with suppress(TimeoutError):
-                    # `wait_for` of Python 3.11 forgets a cancellation that comes with the event.
-                    async with asyncio.timeout(LOOK_EVERY_S):
-                        await self._changed.wait()
-                self._changed.clear()
-                try:
-                    await self.look()
-                except Exception as error:  # noqa: BLE001 - without it, the next would be missed
-                    self._keep(error)
-                    self._changed.set()
-                    await asyncio.sleep(RETRY_S)
-
-    async def _hear(self) -> None:
-        async with self._news() as news:
-            async for _ in news:  # None too: something may have been missed
-                self._changed.set()
-
     async def look(self) -> None:
         """Raises: Unavailable, asyncpg.PostgresError."""
         rows = await stored.published(self._pool)
         if rows != self._rows:
-            before = self._documents.published
-            own = _own_limits(rows, self._usual)
-            texts = await stored.texts(self._pool, _new(own, before))
-            # A thread: of a thousand documents it takes seconds.
-            made = await asyncio.to_thread(_made, self._documents, rows, own, before, texts)
-            found = (made.find(hash_) for hash_ in texts)
-            await self._warm([each for each in found if isinstance(each, Document)])
-            self._documents.published = made
+            before = self._documents.published.documents
+            limits = _own_limits(rows, self._usual)
+            known = {h: before[h] for h in limits if h in before and before[h].limits == limits[h]}
+            texts = await stored.texts(self._pool, limits.keys() - known.keys())
+            new = {hash_: PublishedDocument(text, limits[hash_]) for hash_, text in texts.items()}
+            self._documents.published = _published(rows, known | new)
             self._rows = rows
-            self._tell(rows, made)
+            self._has_new.set()
         self._problem = None
 
-    def _tell(self, rows: Sequence[PublishedRow], made: Published) -> None:
-        refused = []
-        for row in rows:
-            if row.sha256 is None or not isinstance(made.find(row.sha256), Refused):
-                continue
-            refused.append(f"{row.client_name} {row.client_version} {row.id}")
-            log.error(
-                "documents.does_not_fit",
-                client=row.client_name,
-                version=row.client_version,
-                document=row.id,
-            )
-        self._refused = refused
-        log.info("documents.loaded", count=len(made.documents))
+    async def looked(self) -> bool:
+        """The same; False where nobody could look."""
+        try:
+            await self.look()
+        except Exception as error:  # without it, the next would be missed
+            if self._problem is None:
+                log.exception("documents.kept", reason=type(error).__name__)
+            self._problem = "published documents cannot be read: those from before are served"
+            return False
+        return True
 
-    def _keep(self, error: Exception) -> None:
-        if self._problem is None:
-            log.error("documents.kept", reason=type(error).__name__, exc_info=error)
-        self._problem = "published documents cannot be read: those from before are served"
+    async def read(self, *, rest: float) -> None:
+        """What was not read yet. After each, `rest` times as long as it took is left to others."""
+        self._has_new.clear()
+        read = []
+        for each in self._documents.published.documents.values():
+            if each.outcome is None:
+                begun = perf_counter()
+                read.append(await self._documents.read(each))
+                await asyncio.sleep(rest * (perf_counter() - begun))
+        await self._warm([each for each in read if isinstance(each, Document)], rest)
+        self._tell()
+
+    async def read_on(self) -> None:
+        """For ever, as a task of whoever opened this."""
+        while True:
+            await self._has_new.wait()
+            try:
+                await self.read(rest=REST)
+            except Exception as error:  # whoever asks for it meets that again
+                log.exception("documents.not_read", reason=type(error).__name__)
+
+    def _tell(self) -> None:
+        refused, documents = [], self._documents.published.documents
+        for row in self._rows or ():
+            found = documents.get(row.sha256 or "")
+            if found is not None and isinstance(found.outcome, Refused):
+                refused.append(f"{row.client_name} {row.client_version} {row.id}")
+                log.error(
+                    "documents.does_not_fit",
+                    client=row.client_name,
+                    version=row.client_version,
+                    document=row.id,
+                )
+        self._refused = refused
+        log.info("documents.loaded", count=len(documents))
 
 
 @asynccontextmanager
@@ -143,23 +144,22 @@ async def followed(
         SettingsError: the database has no tables for them.
         Unavailable: it cannot be reached.
     """
-    following = Following(
-        documents,
-        wired.pool,
-        lambda: wired.endings.subscribe(DOCUMENTS_CHANGED),
-        usual(wired.settings.limits),
-        warm,
-    )
+    following = Following(documents, wired.pool, usual(wired.settings.limits), warm)
     try:
         await following.look()
     except asyncpg.UndefinedTableError:
         why = "The database is of an older version: run `dashtam migrate`."
         raise SettingsError(why) from None
+    await following.read(rest=0)
     usage, unpublished = Usage(documents, wired.pool, wired.app.now), Unpublished(documents)
     documents.used, documents.unknown = usage.note, unpublished.note
+    look_on = partial(
+        keep_fresh, following.looked, wired.endings, DOCUMENTS_CHANGED, every_s=LOOK_EVERY_S
+    )
     async with AsyncExitStack() as stack:
         stack.push_async_callback(usage.close)
-        tasks = [asyncio.create_task(run()) for run in (following.run, usage.run)]
+        runs = (look_on, following.read_on, usage.run)
+        tasks = [asyncio.create_task(run()) for run in runs]
         stack.push_async_callback(_end, tasks)
         yield following
 
@@ -186,27 +186,9 @@ def _own_limits(
     return {hash_: most_generous(each, usual) for hash_, each in said.items()}
 
 
-def _new(own: Mapping[str, Mapping[str, int]], before: Published) -> list[str]:
-    known = before.documents
-    return [h for h, limits in own.items() if h not in known or known[h].limits != limits]
-
-
-def _made(
-    documents: Documents,
-    rows: Sequence[PublishedRow],
-    own: Mapping[str, Mapping[str, int]],
-    before: Published,
-    texts: Mapping[str, str],
+def _published(
+    rows: Sequence[PublishedRow], documents: Mapping[str, PublishedDocument]
 ) -> Published:
-    found: dict[str, Own] = {}
-    for hash_, limits in own.items():
-        if hash_ not in texts:
-            found[hash_] = before.documents[hash_]
-            continue
-        outcome = documents.outcome(texts[hash_], allowing(documents.limits, limits))
-        if not isinstance(outcome, Refused):
-            outcome = replace(outcome, is_published=True, cost_max=limits.get("cost"))
-        found[hash_] = Own(outcome, limits)
     clients: defaultdict[Client, dict[str, str]] = defaultdict(dict)
     ids: dict[str, str] = {}
     an_id: dict[str, str] = {}
@@ -218,7 +200,7 @@ def _made(
         if not HASH.fullmatch(row.id):
             ids[row.id] = row.sha256
     return Published(
-        documents=found,
+        documents=documents,
         ids=ids,
         clients=dict(clients),
         an_id=an_id,

@@ -18,5 +18,7 @@ def allowing(limits: "Limits", own: Mapping[str, int]) -> "Limits":
 def most_generous(each: Sequence[Mapping[str, int]], usual: Mapping[str, int]) -> dict[str, int]:
     """Of all who published the same text, where that is not what is usual: what any of them may,
     it may. Names that only a later release knows are left out."""
+    if not any(each):
+        return {}
     best = {name: max(own.get(name, most) for own in each) for name, most in usual.items()}
     return {name: most for name, most in best.items() if most != usual[name]}

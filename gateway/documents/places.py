@@ -4,7 +4,6 @@ import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 STRING = re.compile(r'"(?:[^"\\]|\\.)*"', re.DOTALL)
@@ -77,8 +76,3 @@ def _located(value: Any, lines: Iterator[int]) -> Any:
     if isinstance(value, list):
         return [_located(each, lines) for each in value]
     return value
-
-
-def shown(path: Path, root: Path) -> str:
-    """Of a file in a folder, from there; of a file alone, its name."""
-    return path.name if path == root else str(path.relative_to(root))

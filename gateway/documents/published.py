@@ -9,30 +9,28 @@ from gateway.operations.clients import Client
 from gateway.operations.guard import Refused
 
 
-@dataclass(frozen=True, slots=True)
-class Own:
-    """A document that was published, with its limits where they are not the usual ones."""
+@dataclass(slots=True, eq=False)
+class PublishedDocument:
+    """A text, with its limits where they are not the usual ones. `outcome` is what it was read as,
+    or why this schema refuses it; None until it is read."""
 
-    document: Document | Refused
+    text: str
     limits: Mapping[str, int]
+    outcome: Document | Refused | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Published:
-    """`documents` by the hash of their text; one that this schema refuses is why it does. `ids`
-    are those that are no hash. `clients` have the ids of their own manifests, by hash; `an_id` is
-    one of any. `are_enforced` once anything but the built-in manifest was published.
+    """`documents` by the hash of their text. `ids` are those that are no hash. `clients` have the
+    ids of their own manifests, by hash; `an_id` is one of any. `are_enforced` once anything but the
+    built-in manifest was published.
     """
 
-    documents: Mapping[str, Own] = field(default_factory=dict)
+    documents: Mapping[str, PublishedDocument] = field(default_factory=dict)
     ids: Mapping[str, str] = field(default_factory=dict)
     clients: Mapping[Client, Mapping[str, str]] = field(default_factory=dict)
     an_id: Mapping[str, str] = field(default_factory=dict)
     are_enforced: bool = False
-
-    def find(self, hash_: str) -> Document | Refused | None:
-        found = self.documents.get(hash_)
-        return None if found is None else found.document
 
     def hash_of(self, name: Name) -> str | None:
         """Of the text that is called so; for a hash itself, whether there is such a text or not."""

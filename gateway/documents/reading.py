@@ -59,10 +59,6 @@ class Document:
     readers: Readers = field(default_factory=dict)
 
 
-def introspection_is_off() -> Refused:
-    return Refused("GRAPHQL_VALIDATION_FAILED", [GraphQLError("Introspection is switched off.")])
-
-
 class _BoundedMerging(OverlappingFieldsCanBeMergedRule):
     """The rule that fields of one name are one field, with a budget that takes milliseconds."""
 
@@ -101,15 +97,12 @@ def read(
     *,
     alone: frozenset[str],
     hide_suggestions: bool,
-    introspection: bool,
     errors_max: int = ERRORS_MAX,
 ) -> Document:
     """Raises: Refused."""
     node = _parsed(text, limits)
     measured = guard.check(node, limits, alone)
     _check_literals(text, node)
-    if measured.introspects and not introspection:
-        raise introspection_is_off()
     errors = validate(
         schema,
         node,

@@ -1,12 +1,14 @@
 """Documents in memory: those that were published, and those that were sent, in a bounded cache."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
+from dataclasses import replace
 from functools import partial
 
-from graphql import DocumentNode, GraphQLError, GraphQLSchema
+from graphql import GraphQLError, GraphQLSchema
 
+from gateway.documents.limits import allowing
 from gateway.documents.names import Name, digest
-from gateway.documents.published import NOTHING
+from gateway.documents.published import NOTHING, PublishedDocument
 from gateway.documents.reading import ERRORS_MAX, Document, read
 from gateway.documents.reading_pool import SHORT, ReadingPool
 from gateway.documents.recent import Recent
@@ -47,14 +49,13 @@ class Documents:
         size: int = 1024,
         alone: frozenset[str] = frozenset(),
         hide_suggestions: bool = False,
-        introspection: bool = True,
         mode: Mode = Mode.OPEN,
         used: Seen = _unseen,
         unknown: Seen = _unseen,
     ) -> None:
         self.schema, self.limits, self.hide_suggestions = schema, limits, hide_suggestions
         self.mode, self.published, self.used, self.unknown = mode, NOTHING, used, unknown
-        self._alone, self._introspection = alone, introspection
+        self._alone = alone
         self._known: Recent[Document] = Recent(size, CHARACTERS_MAX)
         self._reading: ReadingPool[Document | Refused] = ReadingPool()
         self._refused: Recent[Refused] = Recent(max(size // 8, 1), CHARACTERS_MAX // 8)
@@ -64,49 +65,53 @@ class Documents:
         """Not where only published documents may run; until there are any, everything may."""
         return self.mode is not Mode.TRUSTED or not self.published.are_enforced
 
-    async def chosen(self, asked: Parameters, client: Client = ANONYMOUS) -> Document:
-        """By its text or by its name.
+    async def chosen(
+        self, asked: Parameters, client: Client = ANONYMOUS, whose: Hashable = None
+    ) -> Document:
+        """By its text or by its name. What has to be read first has its turn by `whose` it is.
 
         Raises:
             Refused: the document may not run, or there is none of that name.
-            Fault: 400, the text is not the document that was named beside it.
+            Fault: 400, the text is not the document that was named beside it; 503.
         """
         if asked.query is None:
-            document = self._named(asked.name)
+            document = await self._named(asked.name, whose)
         elif not self.takes_text:
             raise not_registered() if asked.registers else document_required()
         else:
-            document = await self.load(asked.query, asked.name)
+            document = await self.load(asked.query, asked.name, whose)
         if document.is_published:
             self.used(document, client)
         elif self.mode is not Mode.OPEN:
             self.unknown(document, client)
         return document
 
-    def get(self, text: str) -> DocumentNode:
-        """Raises: Refused."""
-        return self.find(text).node
+    async def load(self, text: str, name: Name | None = None, whose: Hashable = None) -> Document:
+        """By its text, which has to be what `name` says, where that is given.
 
-    def find(self, text: str) -> Document:
-        """Raises: Refused."""
-        hash_ = digest(text)
-        return self._remembered(hash_) or self._remember(text, hash_, self.outcome(text))
-
-    async def load(self, text: str, name: Name | None = None) -> Document:
-        """The same, with what takes long to read kept off the event loop. `name` is what the
-        text has to be called. Raises: Refused, Fault 400, 503.
+        Raises: Refused, Fault 400, 503.
         """
         hash_ = digest(text)
         if name is not None and hash_ != self.published.hash_of(name):
             raise another_text()
-        known = self._remembered(hash_)
-        if known is not None:
+        if (published := self.published.documents.get(hash_)) is not None:
+            return await self._published(published, whose)
+        if (refused := self._refused.get(hash_)) is not None:
+            raise refused.again()
+        if (known := self._known.get(hash_)) is not None:
             return known
-        if len(text) <= SHORT:
-            outcome = self.outcome(text)
-        else:
-            outcome = await self._reading.outcome(hash_, partial(self.outcome, text))
-        return self._remember(text, hash_, outcome)
+        outcome = await self._read(hash_, text, partial(self.outcome, text), whose)
+        if isinstance(outcome, Refused):
+            self._refused.put(hash_, outcome, len(text))
+            raise outcome.again()
+        self._known.put(hash_, outcome, len(text))
+        return outcome
+
+    async def read(self, published: PublishedDocument) -> Document | Refused:
+        """What becomes of it, which is kept with it, however long that takes."""
+        if published.outcome is None:
+            await self._reading.reading(published, partial(self._settle, published))
+        return self._settle(published)
 
     def outcome(
         self, text: str, limits: Limits | None = None, *, errors_max: int = ERRORS_MAX
@@ -119,39 +124,53 @@ class Documents:
                 limits or self.limits,
                 alone=self._alone,
                 hide_suggestions=self.hide_suggestions,
-                introspection=self._introspection,
                 errors_max=errors_max,
             )
         except Refused as refused:
             return refused.again()
 
-    def _named(self, name: Name | None) -> Document:
-        """Raises: Refused."""
+    async def _named(self, name: Name | None, whose: Hashable) -> Document:
+        """Raises: Refused, Fault 503."""
         hash_ = None if name is None else self.published.hash_of(name)
         if hash_ is None:
             raise not_found()
-        published = self.published.find(hash_)
-        if isinstance(published, Refused):
-            raise published.again()
-        document = published or (self._known.get(hash_) if self.takes_text else None)
+        if (published := self.published.documents.get(hash_)) is not None:
+            return await self._published(published, whose)
+        document = self._known.get(hash_) if self.takes_text else None
         if document is None:
             raise not_found()
         return document
 
-    def _remembered(self, hash_: str) -> Document | None:
-        published = self.published.find(hash_)
-        if isinstance(published, Document):
-            return published
-        if refused := self._refused.get(hash_):
-            raise refused.again()
-        return self._known.get(hash_)
-
-    def _remember(self, text: str, hash_: str, outcome: Document | Refused) -> Document:
+    async def _published(self, published: PublishedDocument, whose: Hashable) -> Document:
+        """Raises: Refused, Fault 503."""
+        outcome = published.outcome
+        if outcome is None:
+            settle = partial(self._settle, published)
+            outcome = await self._read(published, published.text, settle, whose)
         if isinstance(outcome, Refused):
-            self._refused.put(hash_, outcome, len(text))
             raise outcome.again()
-        self._known.put(hash_, outcome, len(text))
         return outcome
+
+    def _settle(self, published: PublishedDocument) -> Document | Refused:
+        if published.outcome is None:
+            own = published.limits
+            outcome = self.outcome(published.text, allowing(self.limits, own))
+            if isinstance(outcome, Document):
+                outcome = replace(outcome, is_published=True, cost_max=own.get("cost"))
+            published.outcome = outcome
+        return published.outcome
+
+    async def _read(
+        self,
+        key: Hashable,
+        text: str,
+        read: Callable[[], Document | Refused],
+        whose: Hashable,
+    ) -> Document | Refused:
+        """What takes long to read is kept off the event loop. Raises: Fault 503."""
+        if len(text) <= SHORT:
+            return read()
+        return await self._reading.outcome(key, read, whose)
 
 
 def not_found() -> Refused:

@@ -35,7 +35,7 @@ from schema.context import Context
 if TYPE_CHECKING:
     from gateway.wiring.root import Wired
 
-LONGEST_S = 2.0  # of any number of documents: those after that are run when they are asked for
+LONGEST_S = 2.0  # for any number of documents: those after that are run when they are asked for
 SAMPLES: dict[str, Any] = {
     "Boolean": False,
     "Currency": "USD",
@@ -53,28 +53,32 @@ log = structlog.get_logger("dashtam.documents")
 
 
 class Warming:
-    """Called with documents before they are served; what it cannot warm is served all the same."""
+    """Called with documents that were read; what it cannot warm is served all the same. After each,
+    `rest` times as long as it took is left to others, where this process is serving already."""
 
     def __init__(self, wired: "Wired", engine: Engine) -> None:
         self._wired, self._engine = wired, engine
         self._prepared: set[str] = set()
 
-    async def __call__(self, documents: Iterable[Document]) -> None:
-        begun = perf_counter()
+    async def __call__(self, documents: Iterable[Document], rest: float = 0) -> None:
         if not self._prepared:
             await asyncio.to_thread(self._decide_and_sign)
         rehearsal = Rehearsal(self._wired.pool)
         await rehearsal.begin()
-        count = 0
+        count, taken_s = 0, 0.0
         for document in documents:
-            if perf_counter() - begun > LONGEST_S:
+            if taken_s > LONGEST_S:
                 break
+            if document.measured.introspects:
+                continue  # that takes longer than all others, and asks the database nothing
+            begun = perf_counter()
             try:
                 await self._rehearse(document, rehearsal.said)
             except Exception as error:  # noqa: BLE001 - whoever asks for it meets that again
                 log.warning("documents.not_warmed", reason=type(error).__name__)
-            count += 1
-            await asyncio.sleep(0)  # this process may be serving already
+            count, took_s = count + 1, perf_counter() - begun
+            taken_s += took_s
+            await asyncio.sleep(rest * took_s)
         said = {sql: given for sql, given in rehearsal.said.items() if sql not in self._prepared}
         try:
             reached = await prepare(self._wired.pool, said) if said else 0

@@ -11,7 +11,7 @@ from typing import Any, Generic, TypeVar
 from uuid import uuid4
 
 from graphql import ExecutionResult, GraphQLError, GraphQLSchema, OperationType
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import ClientDisconnect, HTTPConnection, Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
@@ -21,29 +21,23 @@ from gateway.documents.store import Documents
 from gateway.http.answers import Answers, Asked
 from gateway.http.body import Body, fits
 from gateway.http.csrf import CsrfRules
+from gateway.http.idempotency import KEY, Repeating
 from gateway.http.negotiation import EVENTS, LEGACY, RESPONSE, negotiate, streams
 from gateway.http.profiles import AUDITED, Profile
 from gateway.http.reading import BY_URL, FORM, admitted, asked, offered, path_of
-from gateway.http.responses import answer, fault_error, request_error
+from gateway.http.responses import answer
 from gateway.http.uploads import UploadPlaces
-from gateway.operations.admission import Admission, whose_of
+from gateway.operations.admission import Admission
 from gateway.operations.clients import client_of
 from gateway.operations.execution import CLEANUP_S_MAX, Engine, OperationContext, attended
 from gateway.operations.faults import Fault, overloaded
 from gateway.operations.guard import Refused
-from gateway.operations.idempotency import KEY, Repeating
 from gateway.operations.parameters import Parameters
+from gateway.operations.places import Places
 from gateway.operations.points import Meter, Unmetered
-from gateway.operations.running import (
-    OPERATIONS_MAX,
-    Operation,
-    Operations,
-    Places,
-    bug,
-)
+from gateway.operations.replies import fault_error, request_error
+from gateway.operations.running import OPERATIONS_MAX, Operation, Operations, bug
 from gateway.sse.endpoint import EventStreams
-
-__all__ = ["CsrfRules", "Fault", "GraphQLOverHttp", "Operation", "OperationContext"]
 
 DEADLINE_S = 30.0
 UPLOAD_MAX = (10 << 20) + (64 << 10)
@@ -56,6 +50,10 @@ C = TypeVar("C", bound=OperationContext)
 
 async def _anyone(_: Request) -> Hashable:
     return object()  # each of its own
+
+
+def _anywhere(_: HTTPConnection) -> Hashable:
+    return None  # all together
 
 
 async def _no_limits(_: Request, __: int) -> Iterable[tuple[str, str]]:
@@ -84,9 +82,10 @@ class GraphQLOverHttp(Generic[C]):
     errors of the request are written here. `headers` and `extensions` add to the answer of an
     operation that ran, `refused` to that of a request, by its status, whose operation never did;
     it may raise `Fault` 429, which is answered instead. `meter` is told of each that runs.
-    `introspection` decides for each viewer, where the documents allow it. `version` says whose data
+    `introspection` decides for each viewer. `version` says whose data
     is read, in which version, and all else that the answer of a versioned document depends on; None
     where it is nobody's. `repeats` runs mutations that come with a key.
+    `whose` says by whom a request is counted that asks for one of the `places`.
     """
 
     def __init__(
@@ -101,8 +100,8 @@ class GraphQLOverHttp(Generic[C]):
         upload_max: int = UPLOAD_MAX,
         uploads_max: int = UPLOADS_MAX,
         long_bodies_max: int = LONG_BODIES_MAX,
-        operations_max: int = OPERATIONS_MAX,
-        has_room: Callable[[], bool] = lambda: True,
+        places: Admission | None = None,
+        whose: Callable[[HTTPConnection], Hashable] = _anywhere,
         cleanup_s: float = CLEANUP_S_MAX,
         csrf: CsrfRules | None = None,
         admit: Callable[[Request], Awaitable[Hashable]] = _anyone,
@@ -122,7 +121,7 @@ class GraphQLOverHttp(Generic[C]):
             documents=documents,
             engine=Engine(schema=schema, hide_suggestions=documents.hide_suggestions),
             present=present,
-            places=Admission(operations_max, has_room=has_room),
+            places=places or Admission(OPERATIONS_MAX),
             introspection=introspection,
             pricing=pricing or Pricing(most=documents.limits.cost),
             extensions=extensions,
@@ -134,7 +133,8 @@ class GraphQLOverHttp(Generic[C]):
         self._body_max = documents.limits.body if body_max is None else body_max
         self._upload_max = upload_max
         self._uploads, self._long_bodies = UploadPlaces(uploads_max), Places(long_bodies_max)
-        self._headers, self._profile, self._repeats = headers, profile, repeats
+        self._headers, self._repeats, self._whose = headers, repeats, whose
+        self.profile = profile
         self._answers = Answers(
             operations=self.operations,
             profile=profile,
@@ -168,13 +168,13 @@ class GraphQLOverHttp(Generic[C]):
             except Fault as limited:
                 return await self._faulted(request, body, media, limited)
             errors = [request_error(e, refused.code, trace_id) for e in refused.errors]
-            said = self._profile.to_refusal(refused.code, media or LEGACY)
+            said = self.profile.to_refusal(refused.code, media or LEGACY)
             return answer(*said, {"errors": errors}, limits)
         except ClientDisconnect:
             raise
         except Exception as found:  # noqa: BLE001 - `bug` logs it
             errors = [bug(found, trace_id)]
-            return answer(*self._profile.to_bug(media or LEGACY), {"errors": errors})
+            return answer(*self.profile.to_bug(media or LEGACY), {"errors": errors})
 
     async def _faulted(
         self, request: Request, body: Body, media: str | None, fault: Fault
@@ -190,7 +190,7 @@ class GraphQLOverHttp(Generic[C]):
         if fault.status == 408 or not await body.drain():
             headers.append(("connection", "close"))
         errors = [fault_error(fault, request.state.trace_id)]
-        return answer(*self._profile.to_fault(fault, media), {"errors": errors}, headers)
+        return answer(*self.profile.to_fault(fault, media), {"errors": errors}, headers)
 
     async def _operate(self, request: Request, body: Body, media: str | None) -> Response:
         if media is None:
@@ -204,17 +204,23 @@ class GraphQLOverHttp(Generic[C]):
         simple = request.method in BY_URL or kind == FORM
         if not self._csrf.permits(request.headers, simple=simple):
             raise Fault(403, "NOT_PERMITTED", "this site may not send requests here")
-        whose = whose_of(request.scope)
-        self.operations.places.check(whose)
+        self.check(request)
+        whose = self._whose(request)
         with ExitStack() as places:
             if kind == FORM:
                 places.enter_context(self._uploads.taken(await self._admit(request)))
             found = await self._read(request, body, deadline, places)
-            request.state.operation = operation = await self._operation(request, found)
+            request.state.operation = operation = await self._operation(request, found, whose)
             if self.streams and operation.kind is OperationType.SUBSCRIPTION:
                 return await self.streams.opened(request, operation, self._headers)
             async with self.operations.places.taken(whose):
                 return await self._run(request, Asked.of(request, operation, media), deadline)
+
+    def check(self, connection: HTTPConnection) -> None:
+        """Whether there is a place, or soon will be. Raises: Fault 503."""
+        places = self.operations.places
+        if places.is_full:
+            places.check(self._whose(connection))
 
     async def _read(
         self, request: Request, body: Body, deadline: float, places: ExitStack
@@ -234,8 +240,8 @@ class GraphQLOverHttp(Generic[C]):
         except TimeoutError:
             raise Fault(408, "TIMEOUT", "the request took too long to arrive") from None
 
-    async def _operation(self, request: Request, found: Parameters) -> Operation:
-        operation = await self.operations.chosen(found, client_of(request.headers))
+    async def _operation(self, request: Request, found: Parameters, whose: Hashable) -> Operation:
+        operation = await self.operations.chosen(found, client_of(request.headers), whose)
         if operation.kind is OperationType.SUBSCRIPTION:
             if not (self.streams and streams(", ".join(request.headers.getlist("accept")))):
                 raise Fault(406, "BAD_REQUEST", f"subscribe over a WebSocket or {EVENTS}")

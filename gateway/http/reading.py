@@ -16,7 +16,7 @@ from gateway.operations.parameters import Parameters
 
 JSON = "application/json"
 FORM = "multipart/form-data"
-LONG = 64 << 10  # bytes: a megabyte of small objects takes 0.1 s, kept off the event loop
+LONG = 64 << 10  # bytes: a megabyte takes up to 20 ms, kept off the event loop
 METHODS = ("GET", "HEAD", "POST", "QUERY", "OPTIONS")
 METHODS_OF_A_NAME = ("GET", "HEAD", "OPTIONS")  # where the path names the document
 BY_URL = frozenset({"GET", "HEAD"})

@@ -1,20 +1,23 @@
 """What is said to requests before the application sees them: not now, and not here any more."""
 
 import time
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 import structlog
-from starlette.datastructures import Headers
+from starlette.requests import HTTPConnection
 
 from gateway import telemetry
-from gateway.http.negotiation import LEGACY, RESPONSE, negotiate
-from gateway.http.responses import encode, fault_error
-from gateway.operations.admission import Admission, whose_of
+from gateway.http.negotiation import negotiate
+from gateway.http.responses import answer
 from gateway.operations.faults import Fault
+from gateway.operations.replies import fault_error
 from gateway.routes.health import Health
 from gateway.sse.transport import HttpTransport
 from gateway.telemetry.tracing import trace_id_of
+
+if TYPE_CHECKING:  # a worker needs none of it
+    from gateway.http.endpoint import GraphQLOverHttp
 
 PATH = "/graphql"
 METHODS = frozenset({"GET", "POST", "QUERY"})
@@ -27,7 +30,7 @@ log = structlog.get_logger("dashtam.http")
 
 class SheddingTransport(HttpTransport):
     """At five times what a process can answer it refuses four for each that it answers. So an
-    operation that `app.state.admission` has no place for is refused here, as soon as its head is
+    operation that `app.state.graphql` has no place for is refused here, as soon as its head is
     read: no task, no route, no span, no log line each, and no look at its body, which the parser
     passes over. What only the application can say, it says: of a page of another origin, whether it
     may read the refusal; and of requests that came before the answers to others.
@@ -46,16 +49,15 @@ class SheddingTransport(HttpTransport):
         health: Health | None = getattr(state, "health", None)
         if health is not None and health.draining:
             cycle.default_headers = [*cycle.default_headers, CLOSE]
-        admission: Admission | None = getattr(state, "admission", None)
-        if admission is None or not self._is_ours(cycle.scope):
-            super()._start_asgi_task(cycle, app)
-            return
-        try:
-            admission.check(whose_of(cycle.scope))
-        except Fault as fault:
-            self._shed(cycle, fault)
-        else:
-            super()._start_asgi_task(cycle, app)
+        view: GraphQLOverHttp[Any] | None = getattr(state, "graphql", None)
+        if view is not None and self._is_ours(cycle.scope):
+            connection = HTTPConnection(cycle.scope)
+            try:
+                view.check(connection)
+            except Fault as fault:
+                self._shed(cycle, view, connection, fault)
+                return
+        super()._start_asgi_task(cycle, app)
 
     def _is_ours(self, scope: Any) -> bool:
         if scope["method"] not in METHODS or not scope["path"].startswith(PATH):
@@ -66,28 +68,22 @@ class SheddingTransport(HttpTransport):
         origin = said.get(b"origin")
         return origin is None or origin.partition(b"://")[2] == said.get(b"host")
 
-    def _shed(self, cycle: Any, fault: Fault) -> None:
-        headers = Headers(raw=cycle.scope["headers"])
-        media = negotiate(headers.get("accept"))
-        media = media if media in {LEGACY, RESPONSE} else LEGACY
-        body = encode({"errors": [fault_error(fault, trace_id_of(headers))]})
-        said = {
-            "content-type": f"{media}; charset=utf-8",
-            "content-length": str(len(body)),
-            "cache-control": "no-store",
-            "vary": "Accept",
-            "x-request-id": uuid4().hex,
-            **fault.headers,
-        }
-        lines = [b"HTTP/1.1 %d Service Unavailable" % fault.status]
-        lines += [b"%b: %b" % header for header in cycle.default_headers]
-        lines += [f"{name}: {text}".encode("latin-1") for name, text in said.items()]
+    def _shed(
+        self, cycle: Any, view: "GraphQLOverHttp[Any]", connection: HTTPConnection, fault: Fault
+    ) -> None:
+        headers = connection.headers
+        said = view.profile.to_fault(fault, negotiate(headers.get("accept")))
+        errors = [fault_error(fault, trace_id_of(headers))]
+        more = {"x-request-id": uuid4().hex, **fault.headers}
+        refusal = answer(*said, {"errors": errors}, more.items())
+        lines = [b"HTTP/1.1 %d Service Unavailable" % refusal.status_code]
+        lines += [b"%b: %b" % header for header in (*cycle.default_headers, *refusal.raw_headers)]
         # Whether the body of who waits to be asked for it still comes, nobody knows.
         ends = not cycle.keep_alive or cycle.waiting_for_100_continue
         if ends and CLOSE not in cycle.default_headers:
             lines.append(b"%b: %b" % CLOSE)
         cycle.response_started = cycle.response_complete = True
-        self.transport.write(b"\r\n".join([*lines, b"", body]))
+        self.transport.write(b"\r\n".join([*lines, b"", refusal.body]))
         if ends or CLOSE in cycle.default_headers:
             self.transport.close()
         self.on_response_complete()

@@ -5,7 +5,7 @@ from collections.abc import Hashable, Iterator
 from contextlib import contextmanager
 
 from gateway.operations.faults import Fault
-from gateway.operations.running import RETRY_AFTER_S, Places
+from gateway.operations.places import RETRY_AFTER_S, Places
 
 EACH_MAX = 2
 

@@ -11,6 +11,7 @@ from domain.identity import SessionId, UserId
 from gateway.operations.faults import overloaded
 
 RETRY_AFTER_S = 5
+SLOW = "the client does not read what it is sent"
 DRAINED_S_MAX = 6.0  # the last words of one, and its farewell
 
 

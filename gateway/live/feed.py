@@ -19,7 +19,8 @@ from adapters.postgres.pool import Pool
 from adapters.postgres.snapshot import Snapshot
 from domain.errors import RateLimited, Unavailable
 from domain.identity import UserId
-from domain.ports import RELAYED, Doors, Fanout
+from domain.ports import RELAYED, Fanout
+from domain.storage.doors import Doors
 from domain.told import Stretch, Told
 
 PAGE = 100

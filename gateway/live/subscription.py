@@ -8,11 +8,11 @@ from typing import Any, TypeAlias, TypeVar
 from graphql import ExecutionResult, GraphQLError
 
 from domain.errors import Unavailable
-from gateway.http.responses import error, fault_error, request_error
 from gateway.live.view import Live, LiveContext
 from gateway.operations.execution import attended, nobody_cancels
 from gateway.operations.faults import Fault
 from gateway.operations.guard import Refused
+from gateway.operations.replies import error, fault_error, request_error
 from gateway.operations.running import Operation, bug
 
 T = TypeVar("T")

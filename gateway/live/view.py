@@ -11,7 +11,8 @@ from gateway.live.connections import RETRY_AFTER_S, Connections, End
 from gateway.live.watching import Watch
 from gateway.operations.execution import OperationContext
 from gateway.operations.faults import Fault
-from gateway.operations.running import Operations, Places
+from gateway.operations.places import Places
+from gateway.operations.running import Operations
 
 
 class LiveContext(OperationContext, Protocol):
@@ -34,8 +35,8 @@ class LiveLimits:
     """
 
     sockets: int = 2_000
-    sockets_each: int = 40  # of one user, or signed out of one address
-    strangers: int = 200  # WebSockets of one address that have not said who they are
+    sockets_each: int = 40  # of one user, or signed out of one network
+    strangers: int = 200  # WebSockets of one network that have not said who they are
     subscriptions: int = 4_000  # in this process
     operations: int = 50  # on one socket, and as many that were stopped and have not settled
     characters: int = 2 << 20  # of the messages that asked for these
@@ -55,14 +56,14 @@ def _no_cursor(_: Any) -> None:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Live(Generic[C]):
     """`admit` says whose a connection is, from what was said on it and its headers; it may raise
-    `Fault` and `Unavailable`; `address` is where it comes from, as far as that is known.
+    `Fault` and `Unavailable`; `network` is where it comes from, as far as that is known.
     `open_context` makes what the resolvers of one operation share. `hears` is whether news of
     ended sessions arrive. `cursor_of` is after what a client that saw this event resumes, or None.
     """
 
     operations: Operations[C]
     admit: Callable[[HTTPConnection, str | None], Awaitable[Admitted | None]]
-    address: Callable[[HTTPConnection], str | None]
+    network: Callable[[HTTPConnection], str]
     open_context: Callable[[HTTPConnection, Admitted | None, str], C]
     hears: Callable[[], bool]
     cursor_of: Callable[[Any], str | None] = _no_cursor
@@ -78,11 +79,11 @@ class Live(Generic[C]):
         """By whom it is counted."""
         if admitted is not None:
             return admitted.actor.user_id
-        return self.address(connection) or "nobody knows"
+        return self.network(connection)
 
     def stranger(self, connection: HTTPConnection) -> Hashable:
         """By whom a WebSocket is counted until it says who it is."""
-        return "stranger", self.address(connection)
+        return "stranger", self.network(connection)
 
     def check_room(self, connection: HTTPConnection) -> None:
         """For one stranger more. Raises: Fault 429, 503."""

@@ -17,13 +17,10 @@ however many one of them sends (fair queueing; J. Nagle, RFC 970).
 
 import asyncio
 from collections import OrderedDict, deque
-from collections.abc import AsyncIterator, Callable, Hashable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Hashable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from time import monotonic
 
-from starlette.types import Scope
-
-from gateway.auth import DEVICE
 from gateway.operations.faults import Fault, overloaded
 
 RETRY_AFTER_S = 1
@@ -53,11 +50,12 @@ class Admission:
         self._was_full = self._is_looking = False
 
     def check(self, whose: Hashable = None) -> None:
-        """Whether there is a place, or soon will be; `whose` are those who share their turn.
+        """Whether there is a place, or soon will be; `whose` are those who share their turn, by
+        what nobody makes up for free (`Authenticator.whose`), or it would be no fairness.
 
         Raises: Fault 503.
         """
-        if not self._is_full():
+        if not self.is_full:
             return
         if self._taken + self._waiting >= self._most or self._wait_s(whose) > self._wait_s_max():
             raise _refusal()
@@ -67,7 +65,7 @@ class Admission:
         """A place of one's own, perhaps after a while. Raises: Fault 503."""
         self.check(whose)
         self._look()
-        if self._is_full():
+        if self.is_full:
             await self._turn(whose)
         else:
             self._taken += 1
@@ -76,7 +74,17 @@ class Admission:
         finally:
             self._give_back()
 
-    def _is_full(self) -> bool:
+    @contextmanager
+    def lent(self) -> Iterator[None]:
+        """One's own place, to others, for as long as one only waits; it is back at once then."""
+        self._give_back()
+        try:
+            yield
+        finally:
+            self._taken += 1
+
+    @property
+    def is_full(self) -> bool:
         return self._waiting > 0 or self._taken >= int(self._limit)
 
     def _wait_s(self, whose: Hashable) -> float:
@@ -162,16 +170,6 @@ class Admission:
             self._look()
         else:  # what it bore a while ago says nothing of what comes next
             self._limit = max(self._limit, min(FIRST, self._most))
-
-
-def whose_of(scope: Scope) -> Hashable:
-    """Who sends a request, as far as one can tell before anything is looked up: what they sign in
-    with or are known by, unverified, or else where they are.
-    """
-    sent = dict(scope["headers"])
-    client = scope.get("client")
-    said = (sent.get(name) for name in (b"authorization", b"cookie", DEVICE.encode()))
-    return next(filter(None, said), client[0] if client else "")
 
 
 def _refusal() -> Fault:

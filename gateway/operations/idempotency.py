@@ -1,143 +1,96 @@
-"""Requests that may be repeated: a mutation with an `Idempotency-Key` is answered once.
-
-A repeat, by the same person of the same operation with the same key within 24 hours, gets the first
-answer, byte for byte; the same key with another request is a CONFLICT. What is guaranteed:
-
-* It is never done twice. The transaction that commits anything of it marks the key as done, and
-  commits only while the key is held.
-* Whoever dies before that leaves it undone, and a repeat does it, once the claim of 45 s is over.
-  Whoever dies, or is timed out, after that and before the answer is kept has done it: a repeat is a
-  CONFLICT that says so, and says to look.
-* A refusal in `errors` is an answer. What is not done for being too often is none, nor are errors
-  of the request, 5xx and timeouts: a repeat runs. Nor is an error of a field, before which nothing
-  was done.
-* What a provider was asked for meanwhile is its own affair; and what an administrator does to
-  another person commits as that person, and is done again where the first died in between.
-* Answers over a megabyte, and of one person over 64 in a day, are not kept: a repeat is a CONFLICT
-  that says so.
-* Identity mutations are never repeated so, since their answers hold tokens and secrets that nothing
-  may keep: they ignore the key. So does whoever is signed out.
-
-A repeat that comes while the first still runs waits for its answer, for 10 s at most. The client of
-the first need not: what has a key is not given up when it hangs up.
-"""
+"""Idempotency keys: who holds one, who waits for what comes of it, and what is kept of that."""
 
 import asyncio
-import hashlib
-import hmac
-import json
-from collections.abc import Collection, Sequence
-from contextlib import suppress
-from dataclasses import replace
-from typing import Any, Protocol, TypeVar
-from uuid import UUID, uuid4
+from collections import Counter
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import AbstractContextManager, asynccontextmanager, contextmanager, suppress
+from typing import Any, Protocol
+from uuid import UUID
 
-import msgspec
 import structlog
-from graphql import ExecutionResult
-from starlette.responses import Response
 
 from domain.cancellation import to_its_end
-from domain.claims import Claim, Known
 from domain.commands.attempts import user_of
 from domain.errors import Unavailable
+from domain.idempotency import IdempotencyKey, IdempotencyRecord
 from domain.identity import Actor
 from domain.limits import Limit
 from domain.ports import App, Unsealable
 from domain.sealing import Place, bound_to
-from gateway.http.answers import Answers, Asked
-from gateway.http.multipart import Upload
-from gateway.http.responses import answer, encode
-from gateway.operations.execution import OperationContext
-from gateway.operations.faults import Fault, bad_request
-from gateway.operations.running import Operation
-from schema.context import Context
+from gateway.operations.faults import Fault
 
-C = TypeVar("C", bound=OperationContext)
-
-KEY = "idempotency-key"
-REPLAYED = "idempotency-replayed"
-KEY_MAX = 255
 ANSWER_MAX = 1 << 20  # bytes that are kept
 ANSWERS = Limit(name="answers", burst=64 << 10, per_seconds=86_400)
 """KiB of one person's that are kept: an answer of a megabyte may cost no more than a point."""
 WAIT_S_MAX = 10.0
+WAITING_MAX = 64  # of one person at once, here
 PAUSE_S_MIN, PAUSE_S_MAX = 0.05, 1.0
 RETRY_AFTER_S = 5
 
 log = structlog.get_logger("dashtam.graphql")
 
 
-class Repeating(Protocol[C]):
-    """What `Repeats` does, whatever the context is."""
+class Keep(Protocol):
+    """For repeats; `if_done` only where something was committed."""
 
-    async def answered(
-        self, keys: Sequence[str], asked: Asked, answers: Answers[C], context: C
-    ) -> Response | None: ...
+    async def __call__(self, reply: bytes, *, if_done: bool) -> None: ...
 
 
-class Repeats:
-    """`alone` are the mutations that ignore keys."""
+class HeldKeys:
+    """Of whoever runs here, for repeats that come to this process; of others the table tells."""
 
-    def __init__(self, app: App, alone: Collection[str]) -> None:
-        self._app, self._alone = app, frozenset(alone)
-        self._running: dict[UUID, asyncio.Event] = {}  # here; others are asked for in the table
+    def __init__(self, app: App) -> None:
+        self._app = app
+        self._running: dict[UUID, asyncio.Event] = {}
+        self._waiting: Counter[UUID] = Counter()
 
-    async def answered(
-        self, keys: Sequence[str], asked: Asked, answers: Answers[Context], context: Context
-    ) -> Response | None:
-        """None for what ignores keys.
+    async def first(
+        self,
+        viewer: Actor,
+        key: IdempotencyKey,
+        fingerprint: bytes,
+        lent: Callable[[], AbstractContextManager[None]],
+    ) -> bytes | None:
+        """The answer of the first, waited for, with `lent` around that; None where this request is
+        the first, which has the key from now on and says so by `held`.
 
-        Raises: Fault 400 for a malformed key, 409 CONFLICT; Refused, Unavailable as running does.
-        """
-        viewer, operation = context.viewer, asked.operation
-        if viewer is None or operation.root_fields & self._alone:
-            return None
-        key = key_of(keys)
-        await answers.operations.spare(context)  # what it takes to remember, and then to answer
-        claim = Claim(user_id=viewer.user_id, id=id_of(operation, key), holder=uuid4())
-        fingerprint = await asyncio.to_thread(fingerprint_of, operation, key)
-        known = await self._known(viewer, claim, fingerprint)
-        if known is None:
-            return await self._run(viewer, claim, asked, answers, context)
-        raw = self._opened(claim, known)
-        reply = msgspec.json.decode(raw, type=dict[str, msgspec.Raw])
-        extensions = answers.operations.extensions(context) or None
-        response = _said(asked, answers, context, reply, extensions)
-        response.headers[REPLAYED] = "true"
-        return response
-
-    async def _known(self, viewer: Actor, claim: Claim, fingerprint: bytes) -> Known | None:
-        """The answer of the first, waited for; None where this one is the first.
-
-        Raises: Fault 409.
+        Raises: Fault 409 CONFLICT, Unavailable.
         """
         loop, pause_s, waited = asyncio.get_running_loop(), PAUSE_S_MIN, False
         give_up_at = loop.time() + WAIT_S_MAX
         while True:
-            known, running = None, self._running.get(claim.id)
+            known, running = None, self._running.get(key.id)
             if running is None:
-                known = await self._looked_up(viewer, claim) if waited else None
+                known = await self._looked_up(viewer, key) if waited else None
                 if known is None or self._is_free(known, fingerprint):
-                    if await self._taken(viewer, claim, fingerprint):
+                    if await self._taken(viewer, key, fingerprint):
                         return None
-                    known = await self._looked_up(viewer, claim)
+                    known = await self._looked_up(viewer, key)
             if known is not None and self._has_answer(known, fingerprint):
-                return known
+                return self._opened(key, known)
             left_s = give_up_at - loop.time()
-            if left_s <= 0:
-                raise conflict("this is still being done; ask again", retry_after_s=RETRY_AFTER_S)
-            with suppress(TimeoutError):
+            with self._waits(key, left_s), lent(), suppress(TimeoutError):
                 async with asyncio.timeout(left_s if running else min(pause_s, left_s)):
                     await (running or asyncio.Event()).wait()
             pause_s, waited = min(pause_s * 2, PAUSE_S_MAX), True
 
-    def _is_free(self, known: Known, fingerprint: bytes) -> bool:
+    @contextmanager
+    def _waits(self, key: IdempotencyKey, left_s: float) -> Iterator[None]:
+        """Raises: Fault 409."""
+        if left_s <= 0 or self._waiting[key.user_id] >= WAITING_MAX:
+            raise conflict("this is still being done; ask again", retry_after_s=RETRY_AFTER_S)
+        self._waiting[key.user_id] += 1
+        try:
+            yield
+        finally:
+            self._waiting -= Counter({key.user_id: 1})  # who has none left is forgotten
+
+    def _is_free(self, known: IdempotencyRecord, fingerprint: bytes) -> bool:
         """Whether its holder died before anything was done."""
         is_over = known.until <= self._app.now() and not known.is_done
         return is_over and known.fingerprint == fingerprint
 
-    def _has_answer(self, known: Known, fingerprint: bytes) -> bool:
+    def _has_answer(self, known: IdempotencyRecord, fingerprint: bytes) -> bool:
         """Not yet, while its holder may give one. Raises: Fault 409."""
         if known.fingerprint != fingerprint:
             raise conflict("this key came with another request; take a new one for each")
@@ -145,65 +98,64 @@ class Repeats:
             raise conflict("this was done, and its answer is lost: look at what there is")
         return known.is_answered
 
-    async def _taken(self, viewer: Actor, claim: Claim, fingerprint: bytes) -> bool:
+    async def _taken(self, viewer: Actor, key: IdempotencyKey, fingerprint: bytes) -> bool:
         """Where it is, others here wait for it from now on."""
-        self._running[claim.id] = asyncio.Event()
+        self._running[key.id] = asyncio.Event()
         try:
             async with self._app.store.begin(viewer, None) as work:
-                taken = await work.claims.take(claim, fingerprint, self._app.now())
+                taken = await work.idempotency_keys.take(key, fingerprint, self._app.now())
         except BaseException:  # nobody knows whether it was committed
-            await self._let_go(viewer, claim)
+            await self._let_go(viewer, key)
             raise
         if not taken:
-            self._ended(claim)
+            self._ended(key)
         return taken
 
-    async def _looked_up(self, viewer: Actor, claim: Claim) -> Known | None:
+    async def _looked_up(self, viewer: Actor, key: IdempotencyKey) -> IdempotencyRecord | None:
         async with self._app.store.begin(viewer, None) as work:
-            return await work.claims.known(claim.id)
+            return await work.idempotency_keys.known(key.id)
 
-    async def _let_go(self, viewer: Actor, claim: Claim) -> None:
+    def _opened(self, key: IdempotencyKey, known: IdempotencyRecord) -> bytes:
+        """Raises: Fault 409."""
+        if known.sealed is None:
+            raise conflict("this was done, and its answer is not kept: look at what there is")
         try:
-            await to_its_end(self._give_up(viewer, claim))
-        finally:
-            self._ended(claim)
+            return self._app.vault.open(known.sealed, context=_place(key))
+        except Unsealable:
+            raise conflict("this was done, and its answer cannot be read any more") from None
 
-    def _ended(self, claim: Claim) -> None:
-        """Which others here wait for."""
-        self._running.pop(claim.id).set()
+    # ── by whoever holds it ─────────────────────────────────────────────────
 
-    async def _run(
-        self,
-        viewer: Actor,
-        claim: Claim,
-        asked: Asked,
-        answers: Answers[Context],
-        context: Context,
-    ) -> Response:
-        context.viewer, kept = replace(viewer, claim=claim), False
+    @asynccontextmanager
+    async def held(self, viewer: Actor, key: IdempotencyKey) -> AsyncIterator[Keep]:
+        """For as long as the request runs that `first` said is the first, which then keeps its
+        answer. Where none is kept the key is let go: a repeat runs, where nothing was done.
+        """
+        kept = False
+
+        async def keep(reply: bytes, *, if_done: bool) -> None:
+            nonlocal kept
+            kept = await to_its_end(self._keep(viewer, key, reply, if_done=if_done))
+
         try:
-            result = await answers.operations.run(asked.operation, context)
-            if not _has_run(result):
-                return await answers.answer(asked, result, None, context)
-            reply = answers.operations.reply(result, context.trace_id)
-            extensions = reply.pop("extensions", None)
-            raw = {name: msgspec.Raw(encode(part)) for name, part in reply.items()}
-            if_done = "errors" in reply or context.limited is not None
-            kept = await to_its_end(self._keep(viewer, claim, encode(raw), if_done=if_done))
-            return _said(asked, answers, context, raw, extensions)
+            yield keep
         finally:
             if kept:
-                self._ended(claim)
+                self._ended(key)
             else:
-                await self._let_go(viewer, claim)
+                await self._let_go(viewer, key)
 
-    async def _keep(self, viewer: Actor, claim: Claim, reply: bytes, *, if_done: bool) -> bool:
+    async def _keep(
+        self, viewer: Actor, key: IdempotencyKey, reply: bytes, *, if_done: bool
+    ) -> bool:
         try:
             sealed = None
             if len(reply) <= ANSWER_MAX and await self._has_room(viewer, reply):
-                sealed = self._app.vault.seal(reply, context=_place(claim))
+                sealed = self._app.vault.seal(reply, context=_place(key))
             async with self._app.store.begin(viewer, None) as work:
-                return await work.claims.answer(claim, sealed, self._app.now(), if_done=if_done)
+                return await work.idempotency_keys.answer(
+                    key, sealed, self._app.now(), if_done=if_done
+                )
         except Unavailable:  # whoever asked first is answered all the same
             log.warning("repeats.not_kept")
             return False
@@ -212,78 +164,26 @@ class Repeats:
         whose, size_kib = user_of(viewer.user_id), -(-len(reply) // 1024)
         return (await self._app.limits.take(whose, ANSWERS, size_kib)).allowed
 
-    async def _give_up(self, viewer: Actor, claim: Claim) -> None:
+    async def _let_go(self, viewer: Actor, key: IdempotencyKey) -> None:
+        try:
+            await to_its_end(self._give_up(viewer, key))
+        finally:
+            self._ended(key)
+
+    async def _give_up(self, viewer: Actor, key: IdempotencyKey) -> None:
         try:
             async with self._app.store.begin(viewer, None) as work:
-                await work.claims.give_up(claim, self._app.now())
+                await work.idempotency_keys.give_up(key, self._app.now())
         except Unavailable:  # it is over by itself, a little later
             log.warning("repeats.not_given_up")
 
-    def _opened(self, claim: Claim, known: Known) -> bytes:
-        """Raises: Fault 409."""
-        if known.sealed is None:
-            raise conflict("this was done, and its answer is not kept: look at what there is")
-        try:
-            return self._app.vault.open(known.sealed, context=_place(claim))
-        except Unsealable:
-            raise conflict("this was done, and its answer cannot be read any more") from None
+    def _ended(self, key: IdempotencyKey) -> None:
+        """Which others here wait for."""
+        self._running.pop(key.id).set()
 
 
-def _has_run(result: ExecutionResult) -> bool:
-    """Not where its variables did not coerce."""
-    return result.data is not None or any(e.path is not None for e in result.errors or ())
-
-
-def _said(
-    asked: Asked,
-    answers: Answers[Context],
-    context: Context,
-    reply: dict[str, msgspec.Raw],
-    extensions: dict[str, Any] | None,
-) -> Response:
-    said = answers.profile.to_result(asked.media, has_errors="errors" in reply)
-    body: dict[str, Any] = {**reply, "extensions": extensions} if extensions else {**reply}
-    return answer(*said, body, answers.headers(context))
-
-
-def key_of(said: Sequence[str]) -> str:
-    """Raises: Fault 400."""
-    if len(said) != 1:
-        raise bad_request("one Idempotency-Key, not several")
-    [key] = said
-    if not 0 < len(key) <= KEY_MAX or not (key.isascii() and key.isprintable()):
-        raise bad_request(f"an Idempotency-Key has 1 to {KEY_MAX} printable ASCII characters")
-    return key
-
-
-def id_of(operation: Operation, key: str) -> UUID:
-    """Of the key, among those of one person and operation: what it does, however it is called."""
-    said = json.dumps([sorted(operation.root_fields), key])
-    return UUID(bytes=hashlib.sha256(said.encode()).digest()[:16])
-
-
-def fingerprint_of(operation: Operation, key: str) -> bytes:
-    """Of all that makes one request another: document, operation, variables and files.
-
-    By the client's key, which is not kept: so nobody who finds it can try what a bank's password
-    among the variables may have been.
-    """
-    asked = operation.asked
-    said = [operation.document.sha256, asked.operation_name, asked.variables]
-    text = json.dumps(said, sort_keys=True, default=_of_file)
-    return hmac.digest(key.encode(), text.encode(), hashlib.sha256)
-
-
-def _of_file(upload: Any) -> Any:
-    if not isinstance(upload, Upload):
-        raise TypeError(type(upload))
-    # No text of a request holds a NUL, so that nothing else looks like it.
-    digest = hashlib.sha256(upload.content).hexdigest()
-    return ["\0", upload.filename, upload.content_type, digest]
-
-
-def _place(claim: Claim) -> Any:
-    return bound_to(Place.ANSWER, claim.user_id, claim.id)
+def _place(key: IdempotencyKey) -> Any:
+    return bound_to(Place.ANSWER, key.user_id, key.id)
 
 
 def conflict(message: str, *, retry_after_s: int | None = None) -> Fault:

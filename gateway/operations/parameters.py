@@ -38,8 +38,8 @@ def from_json(raw: bytes | str) -> dict[str, Any]:
     """One JSON object, strictly read. Raises: Fault."""
     try:
         value = strict_json.loads(raw)
-    except strict_json.NotJson:
-        raise bad_request("the body is not strict JSON in UTF-8") from None
+    except strict_json.NotJson as why:
+        raise bad_request(f"the body {why}") from None
     except strict_json.NotText:
         raise bad_text() from None
     if isinstance(value, list):
@@ -119,7 +119,7 @@ def _name(*said: str | None) -> Name | None:
 def _embedded(name: str, text: str) -> Any:
     try:
         return strict_json.loads(text)
-    except strict_json.NotJson:
-        raise bad_request(f"{name} is not strict JSON") from None
+    except strict_json.NotJson as why:
+        raise bad_request(f"{name} {why}") from None
     except strict_json.NotText:
         raise bad_text() from None

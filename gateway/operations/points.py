@@ -15,7 +15,7 @@ import structlog
 
 from domain.commands.attempts import network_of_address, user_of
 from domain.errors import RateLimited, Unavailable
-from domain.limits import Limit, Limits, Verdict
+from domain.limits import Limit, Limiter, Verdict
 from gateway.operations.faults import Fault
 from schema.context import Context
 from schema.scalars import instant
@@ -62,7 +62,7 @@ class Points:
     not refused, since nobody asks for each: they are paid for once they are sent.
     """
 
-    def __init__(self, limits: Limits, limit: Limit) -> None:
+    def __init__(self, limits: Limiter, limit: Limit) -> None:
         self._limits, self._limit = limits, limit
         self.policy = _policy(limit.name, limit.burst, limit.per_seconds)
         self._settling: set[asyncio.Task[None]] = set()

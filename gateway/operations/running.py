@@ -1,7 +1,6 @@
 """What every transport does alike: choose the operation, run it, and say what came of it."""
 
-from collections.abc import AsyncGenerator, Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncGenerator, Callable, Hashable
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 from uuid import uuid4
@@ -11,19 +10,17 @@ from graphql import ExecutionResult, GraphQLError, OperationType, get_operation_
 
 from domain.errors import Unavailable
 from gateway.cost.pricing import Pricing
-from gateway.documents.reading import Document, introspection_is_off
+from gateway.documents.reading import Document
 from gateway.documents.store import Documents
-from gateway.http.responses import error, request_error
 from gateway.operations.admission import Admission
 from gateway.operations.clients import ANONYMOUS, Client
 from gateway.operations.execution import Engine, OperationContext
-from gateway.operations.faults import overloaded
 from gateway.operations.guard import Refused
 from gateway.operations.parameters import Parameters
 from gateway.operations.points import Meter, Unmetered
+from gateway.operations.replies import error, request_error
 
 OPERATIONS_MAX = 256
-RETRY_AFTER_S = 1
 
 C = TypeVar("C", bound=OperationContext)
 
@@ -40,34 +37,11 @@ class Operation:
     root_fields: frozenset[str]
 
 
-class Places:
-    """A number of places; whoever finds none comes back later."""
-
-    def __init__(self, most: int) -> None:
-        self._free = most
-
-    def check(self) -> None:
-        """Raises: Fault 503."""
-        if self._free <= 0:
-            raise overloaded("too many operations at once", retry_after_s=RETRY_AFTER_S)
-
-    @contextmanager
-    def taken(self) -> Iterator[None]:
-        """Raises: Fault 503."""
-        self.check()
-        self._free -= 1
-        try:
-            yield
-        finally:
-            self._free += 1
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Operations(Generic[C]):
     """`present` has the last word on each error of a field; `places` are those of queries and
-    mutations of every transport together. `introspection` decides for each viewer, where the
-    documents allow it. `pricing` says what each may cost, and `meter` is told of what runs;
-    `extensions` adds to its answer.
+    mutations of every transport together. `introspection` decides for each viewer. `pricing` says
+    what each may cost, and `meter` is told of what runs; `extensions` adds to its answer.
     """
 
     documents: Documents
@@ -79,9 +53,11 @@ class Operations(Generic[C]):
     extensions: Callable[[C], dict[str, Any]] = lambda _: {}
     meter: Meter[C] = Unmetered()  # noqa: RUF009 - it holds nothing
 
-    async def chosen(self, asked: Parameters, client: Client = ANONYMOUS) -> Operation:
-        """Raises: Refused, Fault 400."""
-        document = await self.documents.chosen(asked, client)
+    async def chosen(
+        self, asked: Parameters, client: Client = ANONYMOUS, whose: Hashable = None
+    ) -> Operation:
+        """Raises: Refused, Fault 400, 503."""
+        document = await self.documents.chosen(asked, client, whose)
         node = get_operation_ast(document.node, asked.operation_name)
         if node is None:
             name = asked.operation_name
@@ -145,7 +121,8 @@ class Operations(Generic[C]):
 
     def _check_introspection(self, operation: Operation, context: C) -> None:
         if operation.document.measured.introspects and not self.introspection(context):
-            raise introspection_is_off()
+            off = GraphQLError("Introspection is switched off.")
+            raise Refused("GRAPHQL_VALIDATION_FAILED", [off])
 
 
 def bug(found: Exception, trace_id: str) -> dict[str, Any]:

@@ -2,15 +2,22 @@
 
 import json
 import math
+import re
 from collections.abc import Iterable
 from typing import Any
 
 NESTING_MAX = 64
+VALUES_MAX = 10_000  # a megabyte may hold 500,000, which take 0.7 s to read and to coerce
 INTEGER_DIGITS_MAX = 20  # a 64-bit integer and its sign
+UNSTORABLE = re.compile("[\0\ud800-\udfff]")
 
 
 class NotJson(ValueError):
-    """Not UTF-8, not JSON, or JSON on which two readers could differ."""
+    """Not UTF-8, not JSON, JSON on which two readers could differ, or too much of it; its words
+    are what can be said of a body."""
+
+    def __init__(self, why: str = "is not strict JSON in UTF-8") -> None:
+        super().__init__(why)
 
 
 class NotText(ValueError):
@@ -21,12 +28,17 @@ def loads(raw: bytes | str) -> Any:
     """Read one JSON value.
 
     Refused are NaN and Infinity, a key twice in one object, integers past 64 bits, numbers past
-    a double, more than 64 levels, a byte-order mark.
+    a double, more than 64 levels or 10,000 values, a byte-order mark.
 
     Raises: NotJson, NotText.
     """
     try:
         text = raw.decode("utf-8") if isinstance(raw, bytes) else raw
+    except ValueError:
+        raise NotJson from None
+    if _marks(text) > VALUES_MAX and _marks(_outside_strings(text)) > VALUES_MAX:
+        raise NotJson(f"has more than {VALUES_MAX:,} values, each empty list or object for two")
+    try:
         value = json.loads(
             text,
             object_pairs_hook=_once_each,
@@ -46,7 +58,17 @@ def loads(raw: bytes | str) -> Any:
 
 def storable(text: str) -> bool:
     """Whether PostgreSQL can keep it (no NUL) and UTF-8 can carry it (no lone surrogate)."""
-    return "\0" not in text and not any("\ud800" <= character <= "\udfff" for character in text)
+    return UNSTORABLE.search(text) is None
+
+
+def _marks(text: str) -> int:
+    """Of JSON without its strings one a value, but for the outermost, and two where it is an empty
+    list or object."""
+    return text.count(",") + text.count("[") + text.count("{")
+
+
+def _outside_strings(text: str) -> str:
+    return "".join(text.replace("\\\\", "").replace('\\"', "").split('"')[::2])
 
 
 def _once_each(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -78,7 +100,7 @@ def _shallow(value: Any) -> None:
     for _ in range(NESTING_MAX):
         level = [i for outer in level for i in _inside(outer) if isinstance(i, dict | list)]
     if level:
-        raise NotJson
+        raise NotJson(f"is nested deeper than {NESTING_MAX}")
 
 
 def _storable(value: Any) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import shlex
 from pathlib import Path
 
 import asyncpg
@@ -14,6 +15,7 @@ from gateway.processes import demo
 from gateway.processes.instance import Instance, ProcessesError
 from gateway.processes.tree import up
 from gateway.settings import Settings
+from gateway.shell.commands import DATA_DIR
 from gateway.telemetry.asked import asked
 from gateway.wiring.mail import FOLDER
 
@@ -83,7 +85,11 @@ def welcome(instance: Instance, settings: Settings, *, with_demo: bool) -> str:
     if settings.smtp_url is None:
         lines.append(f"Mails are written to {settings.data_dir / FOLDER}")
     if not with_demo:
-        return "\n".join([*lines, "Make a user with: ./dashtam user create you@example.com"])
+        elsewhere = settings.data_dir != Path(DATA_DIR).resolve()
+        where = f" --data-dir {shlex.quote(str(settings.data_dir))}" if elsewhere else ""
+        return "\n".join(
+            [*lines, f"Make a user with: ./dashtam user create you@example.com{where}"]
+        )
     sign_in = (
         f'mutation {{ signIn(input: {{email: "{demo.EMAIL}", password: "{demo.PASSWORD}"}}) '
         "{ accessToken errors { message } } }"

@@ -6,7 +6,8 @@ from typing import Any
 
 import asyncpg
 
-from domain.ports import Doors, Passwords
+from domain.ports import Passwords
+from domain.storage.doors import Doors
 from gateway.migrate import MAJOR_MIN
 from gateway.processes import demo
 from gateway.settings import Settings, SettingsError

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import FileResponse, JSONResponse, Response
+from starlette.responses import FileResponse, JSONResponse, RedirectResponse, Response
 from starlette.routing import Route
 
 from gateway.processes import demo
@@ -42,10 +42,15 @@ class GraphiQL:
 
     def routes(self) -> list[Route]:
         return [
+            Route("/", self._begin),
             Route("/graphiql", self._page),
             Route("/graphiql/start.json", self._start),
             Route("/graphiql/{name:path}", self._file),
         ]
+
+    def _begin(self, _: Request) -> Response:
+        """Whoever opens the bare address in a browser is looking for the page."""
+        return RedirectResponse("/graphiql", 302, HEADERS)
 
     def _page(self, request: Request) -> Response:
         try:

@@ -2,7 +2,6 @@
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
 import asyncpg
 from starlette.requests import Request
@@ -12,9 +11,6 @@ from starlette.routing import Route
 from adapters.postgres.pool import answer
 from domain.errors import Unavailable
 from gateway.migrate import behind
-
-if TYPE_CHECKING:
-    from gateway.wiring.root import Wired
 
 REVISION = "SELECT version_num FROM alembic_version"
 
@@ -63,14 +59,6 @@ class Health:
         return JSONResponse(
             {"status": "not ready", "reason": problem}, 503, headers={"retry-after": "1"}
         )
-
-
-def health_of(wired: "Wired") -> Health:
-    """Of a gateway, or of a worker."""
-    watched = [wired.policy.warning]
-    if wired.shared is not None:
-        watched.append(wired.shared.warning)
-    return Health(wired.pool, watched, asked=[wired.sealing.warnings])
 
 
 async def alive(_: Request) -> Response:

@@ -75,7 +75,7 @@ class Callback:
             words = f"Load this page again in {refusal.retry_after_s} seconds."
             response = _later("Too many attempts", words, 429, refusal.retry_after_s)
         if (secret := self.authenticator.cookie_again(request)) is not None:
-            response.headers.append(*self.authenticator.set_cookie(secret))
+            response.headers.append(*self.authenticator.cookies.set_session(secret))
         return response
 
     async def _answered(self, request: Request, answer: Answer) -> Response:

@@ -24,8 +24,9 @@ from domain.ports import App
 from domain.providers import Forged, Notice, Notifying
 from gateway.auth import Authenticator
 from gateway.http.body import Body, fits
-from gateway.http.responses import answer, fault_error
+from gateway.http.responses import answer
 from gateway.operations.faults import Fault, overloaded
+from gateway.operations.replies import fault_error
 
 BODY_MAX = 64 << 10  # bytes; those of Plaid have under 2 KiB
 BODY_S_MAX = 10.0

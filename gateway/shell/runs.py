@@ -24,7 +24,7 @@ from domain.sync import SyncCounts, SyncRun, SyncStatus
 from gateway import embedded
 from gateway.logs import configure
 from gateway.processes.instance import running_instance
-from gateway.settings import Settings
+from gateway.settings import PREFIX, Settings, SettingsError
 from gateway.shell.drawing import drawn
 from gateway.wiring.root import Wired, wire
 
@@ -46,6 +46,11 @@ def database(data_dir: Path) -> Iterator[Settings]:
         yield Settings.read({**os.environ, **instance.environ()})
         return
     if not (data_dir / "postgres").is_dir():
+        if not any(name.startswith(PREFIX) for name in os.environ.keys() - {f"{PREFIX}DATA_DIR"}):
+            raise SettingsError(
+                f"{data_dir} holds no instance: give the folder of one by --data-dir, begin one "
+                "with `dashtam up`, or set DASHTAM_DATABASE_URL."
+            )
         yield Settings.read(os.environ)  # says that there is no database
         return
     server = embedded.start(data_dir.resolve())
@@ -138,7 +143,8 @@ def _show_preview(preview: ImportPreview) -> None:
         console.print(f"    transactions: {_counts(account.transactions)}")
         console.print(f"    holdings: {_counts(account.holdings)}")
     for row in preview.unreadable:
-        console.print(f"  line {row.line}: {row.reason}", style="yellow")
+        at = "" if row.line is None else f"line {row.line}: "
+        console.print(f"  {at}{row.reason}", style="yellow")
 
 
 # ── syncing ─────────────────────────────────────────────────────────────────

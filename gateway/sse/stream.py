@@ -15,11 +15,11 @@ from domain.identity import SessionId
 from gateway import telemetry
 from gateway.auth import Admitted
 from gateway.http.negotiation import EVENTS
-from gateway.http.responses import encode, error
-from gateway.live.connections import End
+from gateway.live.connections import SLOW, End
 from gateway.live.subscription import Errors, ended, follow
 from gateway.live.view import Live, LiveContext
 from gateway.operations.execution import disconnected
+from gateway.operations.replies import encode, error
 from gateway.operations.running import Operation
 from gateway.sse.messages import COMPLETE, HEARTBEAT, following, retry
 from gateway.sse.transport import abort, prepare
@@ -28,7 +28,6 @@ FAREWELL_S_MAX = 1.0
 RETRY_S = (1.0, 4.0)  # so that those who lost a process do not all come back at once
 CODES = {End.SIGNED_OUT: "UNAUTHENTICATED", End.AWAY: "UNAVAILABLE", End.SLOW: "RATE_LIMITED"}
 FOR_GOOD = {End.SIGNED_OUT}  # else it ends without `complete`, upon which clients come back
-SLOW = "the client does not read what it is sent"
 HEADERS = {
     "content-type": f"{EVENTS}; charset=utf-8",
     "cache-control": "no-store",

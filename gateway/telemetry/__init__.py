@@ -72,7 +72,7 @@ async def opened(settings: Settings, role: str, *, processes: int = 1) -> AsyncI
             from gateway.telemetry import ops  # noqa: PLC0415 - if asked for
 
             shown = None if registry is None else ops.exposition_of(registry)
-            app = ops.operators(readiness, shown)
+            app = ops.operators(lambda: readiness.health, shown)
             await stack.enter_async_context(ops.listening(settings, processes, app))
         yield readiness
 

@@ -17,9 +17,8 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from gateway.routes.health import alive
+from gateway.routes.health import Health, alive
 from gateway.settings import Settings, SettingsError
-from gateway.telemetry import Readiness
 
 AT_ONCE = 16
 GRACE_S = 1
@@ -31,13 +30,13 @@ class Exposition(Protocol):
         """All metrics, and their media type."""
 
 
-def operators(readiness: Readiness, exposition: Exposition | None) -> Starlette:
-    """Without metrics where OpenTelemetry is disabled."""
+def operators(health: Callable[[], Health | None], exposition: Exposition | None) -> Starlette:
+    """Without metrics where OpenTelemetry is disabled; not ready while there is no health."""
 
     async def ready(request: Request) -> Response:
-        if readiness.health is None:
+        if (known := health()) is None:
             return JSONResponse({"status": "not ready", "reason": "starting"}, 503)
-        return await readiness.health.ready(request)
+        return await known.ready(request)
 
     routes = [Route("/healthz", alive), Route("/readyz", ready)]
     if exposition is not None:

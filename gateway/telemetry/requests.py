@@ -3,7 +3,6 @@
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from hashlib import sha256
 
 from graphql import DocumentNode, ExecutionResult, get_operation_ast
 from opentelemetry.trace import Span, SpanKind, StatusCode, format_trace_id
@@ -11,13 +10,14 @@ from starlette.datastructures import Headers
 from starlette.types import Scope
 
 from gateway.telemetry import metrics as m
+from gateway.telemetry.naming import id_of, name_of, route_of
 from gateway.telemetry.spans import ERROR_TYPE, Spans, Watched, below, kind_of, remote, rooted
 from schema.errors import code_of
 
 OURS = frozenset(
     {"INTERNAL", "UNAVAILABLE", "TIMEOUT"}
 )  # codes of errors that are not the client's
-NAME_MAX = 100  # characters of an operation's name
+NAMED = "dashtam.document.id"
 
 
 @dataclass(slots=True)
@@ -62,7 +62,7 @@ class Requests(Spans):
                 "http.request.method": method,
                 "http.response.status_class": _class_of(request.status),
             }
-            if route := _route(scope):
+            if route := route_of(scope):
                 labels["http.route"] = route
             if not request.is_stream:
                 self.instruments.record(m.HTTP, watched.seconds, labels)
@@ -99,7 +99,8 @@ class Requests(Spans):
         said = {"graphql.operation.type": kind}
         with rooted(trace_id), self._span(kind, SpanKind.SERVER, said) as span:
             if span.is_recording():
-                _name(span, document, node.name.value if node and node.name else None)
+                called = {"graphql.operation.name": name_of(node), NAMED: id_of(document)}
+                span.set_attributes({key: word for key, word in called.items() if word})
 
             def seen(result: ExecutionResult) -> None:
                 nonlocal outcome
@@ -144,20 +145,10 @@ class Requests(Spans):
         self.instruments.add(m.ERRORS, 1, {"code": m.within(code, m.CODES, "OTHER")})
 
 
-def _name(span: Span, document: DocumentNode, name: str | None) -> None:
-    if name is not None:
-        span.set_attribute("graphql.operation.name", name[:NAME_MAX])
-    # With a string in it, its hash would let whoever has the trace guess that string, a password
-    # perhaps, as fast as they can count.
-    if document.loc is not None and '"' not in document.loc.source.body:
-        digest = sha256(document.loc.source.body.encode("utf-8", "surrogatepass")).hexdigest()
-        span.set_attribute("dashtam.document.id", f"sha256:{digest}")
-
-
 def _answered(span: Span, name: str, scope: Scope, status: int) -> None:
     if not span.is_recording():
         return
-    if route := _route(scope):
+    if route := route_of(scope):
         span.update_name(f"{name} {route}")
         span.set_attribute("http.route", route)
         if "{" not in route:
@@ -167,11 +158,6 @@ def _answered(span: Span, name: str, scope: Scope, status: int) -> None:
     if status >= 500:
         span.set_attribute(ERROR_TYPE, str(status))
         span.set_status(StatusCode.ERROR)
-
-
-def _route(scope: Scope) -> str | None:
-    """The template that the router found; None for a path that is not ours."""
-    return getattr(scope.get("route"), "path", None)
 
 
 def _class_of(status: int) -> str:

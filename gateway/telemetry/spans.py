@@ -28,7 +28,7 @@ from opentelemetry.trace import (
 
 from domain.errors import DomainError
 from gateway.telemetry.metrics import Instruments
-from gateway.telemetry.tracing import TRACEPARENT
+from gateway.telemetry.traceparent import TRACEPARENT
 
 Attributes = Mapping[str, str | int]
 

@@ -1,6 +1,5 @@
 """A trace id and a request id for each request and socket, in its log lines, errors and answer."""
 
-import re
 import time
 from contextlib import nullcontext
 from typing import TYPE_CHECKING
@@ -11,14 +10,14 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from gateway import telemetry
+from gateway.telemetry.naming import logged
+from gateway.telemetry.traceparent import TRACEPARENT
 
 if TYPE_CHECKING:
     from gateway.telemetry.requests import Request
 
 log = structlog.get_logger("dashtam.http")
 
-# https://www.w3.org/TR/trace-context/#traceparent-header
-TRACEPARENT = re.compile(r"[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}")
 QUIET = frozenset({"/healthz", "/readyz"})
 
 
@@ -69,7 +68,9 @@ class Traced:
                 seen.is_stream = scope["state"].get("is_stream", False)
             if scope["path"] not in QUIET:
                 ms = round((time.perf_counter() - started) * 1000, 1)
-                log.info("http.answered", method=scope["method"], status=status, ms=ms)
+                log.info(
+                    "http.answered", method=scope["method"], status=status, ms=ms, **logged(scope)
+                )
             structlog.contextvars.unbind_contextvars("trace_id", "request_id")
 
     async def _socket(self, scope: Scope, receive: Receive, send: Send) -> None:

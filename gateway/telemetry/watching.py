@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 import asyncpg
 from opentelemetry.metrics import Meter
@@ -11,14 +11,13 @@ from opentelemetry.trace import Tracer
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from adapters import telemetry
-from domain.limits import Limit, Limits, Verdict
+from domain.limits import Limit, Limiter, Verdict
 from gateway.telemetry import metrics as m
 from gateway.telemetry.metrics import Instruments, Readings
 from gateway.telemetry.outside import Outside, provider_label
 from gateway.telemetry.process import add_process
 from gateway.telemetry.requests import Requests
 from gateway.telemetry.work import Work
-from gateway.wiring.shared_limits import SharedLimits
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +25,14 @@ class PoolState:
     size: int
     idle: int
     size_max: int
+
+
+@runtime_checkable
+class Shared(Protocol):
+    """Limits that are kept where they can be away."""
+
+    @property
+    def is_away(self) -> bool: ...
 
 
 class Watching(Requests, Outside, Work):
@@ -59,8 +66,8 @@ class Watching(Requests, Outside, Work):
 
         self._pools = {"read": reading, "write": writing}
 
-    def limits(self, limits: Limits) -> Limits:
-        if isinstance(limits, SharedLimits):
+    def limits(self, limits: Limiter) -> Limiter:
+        if isinstance(limits, Shared):
             self.instruments.sources[m.LIMITS_AWAY] = lambda: _told(float(limits.is_away))
         return Counted(limits, self)
 
@@ -83,9 +90,9 @@ class Watching(Requests, Outside, Work):
 
 
 class Counted:
-    """`domain.limits.Limits`, which counts what it refuses."""
+    """`domain.limits.Limiter`, which counts what it refuses."""
 
-    def __init__(self, limits: Limits, watching: Watching) -> None:
+    def __init__(self, limits: Limiter, watching: Watching) -> None:
         self._limits, self._watching = limits, watching
 
     async def take(self, key: str, limit: Limit, cost: int = 1) -> Verdict:

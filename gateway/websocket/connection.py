@@ -13,12 +13,12 @@ from domain.identity import SessionId
 from gateway.auth import Admitted
 from gateway.http.answers import REPORT
 from gateway.http.reading import LONG
-from gateway.http.responses import encode
-from gateway.live.connections import End
-from gateway.live.view import Live
+from gateway.live.connections import SLOW, End
+from gateway.live.view import Live, LiveContext
 from gateway.live.watching import Watch
 from gateway.operations.clients import ANONYMOUS, client_said
 from gateway.operations.faults import Fault
+from gateway.operations.replies import encode
 from gateway.websocket.messages import (
     AGAIN,
     BROKEN,
@@ -43,7 +43,6 @@ from gateway.websocket.operation import SocketOperation
 CLOSE_S_MAX = 1.0
 LAST_WORDS_S_MAX = {UNAUTHORIZED: 0.25, RESTARTING: 5.0}
 """How long what was begun may still be answered: signOut ends the socket that it came by."""
-SLOW = "the client does not read what it is sent"
 CODES = {
     End.SIGNED_OUT: UNAUTHORIZED,
     End.RESTARTING: RESTARTING,  # which graphql-ws and browsers' clients take to come back
@@ -58,10 +57,10 @@ class Socket:
     """Messages are taken one after the other, so that a flood waits in the client."""
 
     def __init__(self, live: Live[Any], websocket: WebSocket, *, is_foreign: bool) -> None:
-        self.live, self.websocket, self._is_foreign = live, websocket, is_foreign
+        self._live, self._websocket, self._is_foreign = live, websocket, is_foreign
         self.whose = live.stranger(websocket)  # until it was greeted
-        self.client = ANONYMOUS
-        self.reports_cost = False
+        self._client = ANONYMOUS
+        self._reports_cost = False
         self._watch: Watch | None = None
         self._is_initialised = False
         self._operations: dict[str, SocketOperation] = {}
@@ -94,7 +93,7 @@ class Socket:
 
     async def run(self) -> None:
         late = asyncio.get_running_loop().call_later(
-            self.live.limits.init_s, self.end, LATE, "send connection_init first"
+            self._live.limits.init_s, self.end, LATE, "send connection_init first"
         )
         reading = asyncio.create_task(self._read(late))
         reading.add_done_callback(self._gone)
@@ -128,7 +127,7 @@ class Socket:
         behind = [*self._operations.values()]
         self._stop_all(lambda _: True)
         said = [{"id": one.id, "type": "error", "payload": one.refused(SLOW)} for one in behind]
-        await self._farewell(closing, self.live.limits.slow_s, said)
+        await self._farewell(closing, self._live.limits.slow_s, said)
 
     async def _farewell(
         self, closing: Closing, within_s: float, said: Iterable[dict[str, Any]] = ()
@@ -136,8 +135,8 @@ class Socket:
         with suppress(TimeoutError, WebSocketDisconnect, RuntimeError):
             async with asyncio.timeout(within_s):
                 for message in said:
-                    await self.websocket.send_text(encode(message).decode())
-                await self.websocket.close(closing.code, closing.reason)
+                    await self._websocket.send_text(encode(message).decode())
+                await self._websocket.close(closing.code, closing.reason)
 
     # ── what comes in ───────────────────────────────────────────────────────
 
@@ -145,7 +144,7 @@ class Socket:
         """Until the client is gone, or breaks the rules."""
         try:
             while True:
-                event = await self.websocket.receive()
+                event = await self._websocket.receive()
                 if event["type"] == "websocket.disconnect":
                     return
                 await self._take(await _message(event), late)
@@ -177,26 +176,26 @@ class Socket:
     async def _initialise(self, payload: dict[str, Any]) -> None:
         """Raises: Closing."""
         self._is_initialised = True
-        self.client = client_said(payload, self.websocket.headers)
+        self._client = client_said(payload, self._websocket.headers)
         # As a header would say it, which a page in a browser cannot give a WebSocket.
-        self.reports_cost = "report" in _named(REPORT, payload)
+        self._reports_cost = "report" in _named(REPORT, payload)
         said = _named("authorization", payload)
         if len(said) > 1 or not all(isinstance(value, str | None) for value in said):
             raise Closing(INVALID, "authorization is one string")
         authorization: str | None = (said or [None])[0]
         try:
-            admitted = await self.live.admit(self.websocket, authorization)
+            admitted = await self._live.admit(self._websocket, authorization)
         except Fault as fault:
             raise Closing(UNAUTHORIZED, fault.message) from None
         except Unavailable as error:
             raise Closing(AGAIN, str(error)) from None
         if self._is_foreign and admitted is None:
             raise Closing(FORBIDDEN, "this site may not open sockets here")
-        self.whose = self.live.whose(self.websocket, admitted)
-        if not self.live.has_room_for(self.whose):
+        self.whose = self._live.whose(self._websocket, admitted)
+        if not self._live.has_room_for(self.whose):
             raise Closing(TOO_MANY, "too many sockets")
         if admitted is not None:
-            self._watch = self.live.watch(self.websocket, authorization, admitted, self.over)
+            self._watch = self._live.watch(self._websocket, authorization, admitted, self.over)
             self._watch.again()
         await self.say({"type": "connection_ack"})
 
@@ -208,7 +207,14 @@ class Socket:
             raise Closing(DUPLICATE, f"there is a subscriber {message.id} already")
         if self._ending.done():
             return  # what was begun may still be answered, and nothing else
-        operation = SocketOperation(self, message)
+        operation = SocketOperation(
+            message,
+            self._live,
+            self._open_context,
+            self._say_of,
+            client=self._client,
+            whose=self.whose,
+        )
         if (many := self._too_many(operation)) is not None:
             # Said here, so that a flood of them waits in the client too.
             await self.say({"id": message.id, "type": "error", "payload": operation.refused(many)})
@@ -216,8 +222,13 @@ class Socket:
         self._operations[message.id] = operation
         operation.start()
 
+    def _open_context(self, trace_id: str) -> LiveContext:
+        context: LiveContext = self._live.open_context(self._websocket, self.admitted, trace_id)
+        context.reports_cost |= self._reports_cost
+        return context
+
     def _too_many(self, operation: SocketOperation) -> str | None:
-        limits, begun = self.live.limits, self._operations.values()
+        limits, begun = self._live.limits, self._operations.values()
         if max(len(begun), len(self._settling)) >= limits.operations:
             return f"at most {limits.operations} operations on one socket"
         if sum(each.characters for each in (operation, *begun)) > limits.characters:
@@ -237,13 +248,11 @@ class Socket:
 
     # ── what goes out ───────────────────────────────────────────────────────
 
-    async def say_of(
-        self, operation: SocketOperation, kind: str, payload: Any = None, *, last: bool
-    ) -> None:
+    async def _say_of(self, operation: SocketOperation, kind: str, payload: Any) -> None:
         """Nothing is said of an operation that the client has completed."""
         if self._operations.get(operation.id) is not operation:
             return
-        if last:  # its id is free again before the client can know
+        if kind != "next":  # its id is free again before the client can know
             del self._operations[operation.id]
         said = {"id": operation.id, "type": kind}
         await self.say(said if payload is None else said | {"payload": payload})
@@ -253,8 +262,8 @@ class Socket:
         text = encode(message).decode()
         try:
             # The time of those before it is not its own: the first who waits too long ends it.
-            async with self._turn, asyncio.timeout(self.live.limits.send_s):
-                await self.websocket.send_text(text)
+            async with self._turn, asyncio.timeout(self._live.limits.send_s):
+                await self._websocket.send_text(text)
         except TimeoutError:
             self.over(End.SLOW, SLOW)
         except (WebSocketDisconnect, RuntimeError):  # it is closed, which `_read` hears of too

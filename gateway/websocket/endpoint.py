@@ -13,9 +13,10 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 from gateway.http.body import fits
 from gateway.http.csrf import CsrfRules
 from gateway.http.negotiation import LEGACY
-from gateway.http.responses import answer, error
+from gateway.http.responses import answer
 from gateway.live.view import Live, LiveContext
 from gateway.operations.faults import Fault
+from gateway.operations.replies import error
 from gateway.websocket.connection import Socket
 from gateway.websocket.messages import PROTOCOL, WRONG_PROTOCOL
 

@@ -63,8 +63,8 @@ def read(text: str) -> Message:
     """Raises: Closing, with 4400."""
     try:
         said = strict_json.loads(text)
-    except strict_json.NotJson:
-        raise _invalid("a message is strict JSON") from None
+    except strict_json.NotJson as why:
+        raise _invalid(f"a message {why}") from None
     except strict_json.NotText:
         return _unstorable(json.loads(text), len(text))
     if not isinstance(said, dict):

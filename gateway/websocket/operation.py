@@ -1,34 +1,46 @@
 """One operation on a socket: a query or mutation, or a subscription with all its events."""
 
 import asyncio
-from typing import TYPE_CHECKING, Any
+from collections.abc import Awaitable, Callable, Hashable
+from typing import Any
 from uuid import uuid4
 
 import structlog
 from graphql import OperationType
 
-from gateway.http.responses import error
 from gateway.live.subscription import Errors, ended, executed, follow, subscribed
-from gateway.live.view import LiveContext
+from gateway.live.view import Live, LiveContext
+from gateway.operations.clients import Client
 from gateway.operations.faults import Fault, bad_text
 from gateway.operations.parameters import Parameters, parameters
+from gateway.operations.replies import error
 from gateway.operations.running import Operation
 from gateway.websocket.messages import INVALID, Closing, Subscribe
 
-if TYPE_CHECKING:
-    from gateway.websocket.connection import Socket
-
 
 class SocketOperation:
-    """`answered` is done once a query or mutation is over, and for a subscription at once."""
+    """`open_context` is given a trace id. `say` sends a message of it, by its type, and a payload;
+    "next" is not the last one. `answered` is done once a query or mutation is over, and for a
+    subscription at once.
+    """
 
     task: asyncio.Task[None]
 
-    def __init__(self, socket: "Socket", message: Subscribe) -> None:
+    def __init__(
+        self,
+        message: Subscribe,
+        live: Live[Any],
+        open_context: Callable[[str], LiveContext],
+        say: Callable[["SocketOperation", str, Any], Awaitable[None]],
+        *,
+        client: Client,
+        whose: Hashable,
+    ) -> None:
         """Raises: Closing, for a payload that is none of a subscribe message."""
         self.id, self.characters = message.id, message.characters
         self.answered: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._socket, self._trace_id = socket, uuid4().hex
+        self._live, self._open_context, self._say = live, open_context, say
+        self._client, self._whose, self._trace_id = client, whose, uuid4().hex
         self._refusal: Fault | None = None
         try:
             self._asked = _asked(message.payload)
@@ -51,45 +63,35 @@ class SocketOperation:
 
     async def _run(self) -> None:
         structlog.contextvars.bind_contextvars(trace_id=self._trace_id)
-        said = await ended(self._work(), self._socket.live, self._trace_id)
-        if said is None:
-            await self._socket.say_of(self, "complete", last=True)
-        else:
-            await self._socket.say_of(self, "error", said, last=True)
+        said = await ended(self._work(), self._live, self._trace_id)
+        await self._say(self, "complete" if said is None else "error", said)
 
     async def _work(self) -> Errors | None:
         """Raises: whatever `ended` puts into words."""
         if self._refusal is not None:
             raise self._refusal
-        operations = self._socket.live.operations
-        operation = await operations.chosen(self._asked, client=self._socket.client)
+        operations = self._live.operations
+        operation = await operations.chosen(self._asked, self._client, self._whose)
         if operation.kind is OperationType.SUBSCRIPTION:
             self._answered()
             return await self._events(operation)
-        async with operations.places.taken(self._socket.whose):
-            result = await executed(self._socket.live, operation, self._open())
+        async with operations.places.taken(self._whose):
+            context = self._open_context(self._trace_id)
+            result = await executed(self._live, operation, context)
         if (never := operations.never_ran(result, self._trace_id)) is not None:
             return never
-        await self._say(operations.reply(result, self._trace_id))
+        await self._reply(operations.reply(result, self._trace_id))
         return None
 
     async def _events(self, operation: Operation) -> Errors | None:
-        live, context = self._socket.live, self._open()
-        async with subscribed(live, operation, context) as found:
+        context = self._open_context(self._trace_id)
+        async with subscribed(self._live, operation, context) as found:
             if isinstance(found, list):
                 return found
-            return await follow(live, operation, context, found, self._say)
+            return await follow(self._live, operation, context, found, self._reply)
 
-    def _open(self) -> LiveContext:
-        socket = self._socket
-        context: LiveContext = socket.live.open_context(
-            socket.websocket, socket.admitted, self._trace_id
-        )
-        context.reports_cost |= socket.reports_cost
-        return context
-
-    async def _say(self, reply: dict[str, Any], _: str | None = None) -> None:
-        await self._socket.say_of(self, "next", reply, last=False)
+    async def _reply(self, reply: dict[str, Any], _: str | None = None) -> None:
+        await self._say(self, "next", reply)
 
 
 def _asked(payload: dict[str, Any] | None) -> Parameters:

@@ -1,6 +1,7 @@
 """uvicorn's WebSocket, with what it leaves undone."""
 
 import asyncio
+import logging
 from typing import Any
 
 from uvicorn._types import ASGIReceiveEvent
@@ -8,6 +9,10 @@ from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIO
 from websockets.frames import Frame
 
 LINGER_S = 5.0
+
+log = logging.getLogger("uvicorn.error.sockets")
+# A message that is no UTF-8 is its sender's affair, and no exception of ours.
+log.addFilter(lambda record: record.funcName != "send_receive_event_to_app")
 
 
 class WebSocketTransport(WebSocketsSansIOProtocol):
@@ -28,6 +33,7 @@ class WebSocketTransport(WebSocketsSansIOProtocol):
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
         self.queue = _Inbox()  # type: ignore[assignment]
+        self.logger = log
 
     def data_received(self, data: bytes) -> None:
         super().data_received(data)

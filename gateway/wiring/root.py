@@ -18,7 +18,7 @@ from adapters.postgres.connections import open_engine
 from adapters.postgres.doors import PostgresDoors
 from adapters.postgres.fanout import PostgresFanout
 from adapters.postgres.policy import POLICY_CHANGED, policy_lines
-from adapters.postgres.pool import AWAY, open_pool
+from adapters.postgres.pool import AWAY, FORGETS, FORGOTTEN, open_pool
 from adapters.postgres.snapshot import Snapshot
 from adapters.postgres.store import PostgresStore
 from adapters.security.audit import AuditKeys
@@ -28,12 +28,12 @@ from adapters.security.devices import SignedDevices
 from adapters.security.keyring import Keyring, KeyringError
 from adapters.security.one_time_codes import TotpCodes
 from adapters.security.passwords import Argon2Passwords
-from adapters.security.policy_watcher import PolicyWatcher
+from adapters.security.policy_watcher import LOOK_EVERY_S, PolicyWatcher
 from adapters.security.reloading_keyring import ReloadingKeyring
 from adapters.security.tokens import Tokens
 from adapters.security.vault import Vault
 from domain.identity import Actor
-from domain.limits import Limits, LimitSettings
+from domain.limits import Limiter, LimitSettings
 from domain.ports import App, Fanout, PlaceOf, nowhere, unobserved
 from domain.providers import Provider
 from domain.storage.reads import Reads
@@ -42,10 +42,10 @@ from gateway.audit.watching import Sealing
 from gateway.live.feed import feed_of
 from gateway.live.movements import RunMovements
 from gateway.processes.starting import check_nothing_of_development, check_role
-from gateway.settings import Limits as LimitFigures
-from gateway.settings import Settings, SettingsError
+from gateway.settings import LimitFigures, Settings, SettingsError
 from gateway.wiring.mail import mail_of
 from gateway.wiring.outside import outside_of, providers_of, returns_of, statement_of
+from gateway.wiring.refreshing import keep_fresh
 from gateway.wiring.shared_limits import SharedLimits
 from gateway.wiring.sharing import redis_fanout, redis_of, shared_limits
 
@@ -71,7 +71,7 @@ class Wired:
     tokens: Tokens
     fanout: Fanout
     movements: RunMovements
-    endings: Fanout
+    endings: PostgresFanout
     shared: SharedLimits | None  # where several processes share their limits
     policy: PolicyWatcher
     audit_keys: AuditKeys
@@ -102,9 +102,9 @@ async def wire(settings: Settings, *, processes: int = 1) -> AsyncIterator[Wired
         tokens = Tokens(keys, issuer=settings.public_url, audience=settings.public_url)
         redis = redis_of(settings, stack)
         shared = None if redis is None else await shared_limits(redis, processes, stack)
-        limits: Limits = shared or MemoryLimits()
+        limits: Limiter = shared or MemoryLimits()
         endings = PostgresFanout(pool, settings.database_url)
-        policy, watcher = await _policy(pool, endings)
+        policy, watcher = await _policy(pool, endings, stack)
         fanout = endings if redis is None else redis_fanout(redis)
         movements = RunMovements(fanout)
         feed = feed_of(pool, PostgresDoors(pool), fanout)
@@ -135,7 +135,7 @@ async def wire(settings: Settings, *, processes: int = 1) -> AsyncIterator[Wired
         )
         if not settings.is_development:
             await check_nothing_of_development(settings, app.doors, passwords)
-        runs = [movements.run, feed.run, watcher.run, *(fan.run for fan in {endings, fanout})]
+        runs = [movements.run, feed.run, *(fan.run for fan in {endings, fanout})]
         _go_on(runs if watch is None else [*runs, sealing.run], stack)
         stack.push_async_callback(movements.close)
         yield Wired(
@@ -183,12 +183,15 @@ async def _database(
 ) -> "tuple[AsyncEngine, asyncpg.Pool]":
     engine = open_engine(url, settings.db_write_pool)
     stack.push_async_callback(engine.dispose)
-    pool = await open_pool(url, settings.db_read_pool)
-    stack.push_async_callback(_close, pool)
+    try:
+        pool = await open_pool(url, settings.db_read_pool)
+        stack.push_async_callback(_close, pool)
+        if not settings.is_development:
+            await check_role(pool)
+    except FORGOTTEN:
+        raise SettingsError(f"DASHTAM_DATABASE_URL leads to a pooler: {FORGETS}.") from None
     if (watch := telemetry.current()) is not None:
         watch.pools(pool, engine)
-    if not settings.is_development:
-        await check_role(pool)
     return engine, pool
 
 
@@ -202,8 +205,10 @@ def _passwords(settings: Settings, stack: AsyncExitStack) -> Argon2Passwords:
     return passwords
 
 
-async def _policy(pool: asyncpg.Pool, news: Fanout) -> tuple[CasbinPolicy, PolicyWatcher]:
-    """As it is now, and who brings in what becomes of it."""
+async def _policy(
+    pool: asyncpg.Pool, news: Fanout, stack: AsyncExitStack
+) -> tuple[CasbinPolicy, PolicyWatcher]:
+    """As it is now, and kept so; and who says what is wrong with it then."""
     try:
         policy = CasbinPolicy(await policy_lines(pool))
     except asyncpg.UndefinedTableError as error:
@@ -211,10 +216,10 @@ async def _policy(pool: asyncpg.Pool, news: Fanout) -> tuple[CasbinPolicy, Polic
         raise SettingsError(f"The database {lacks}: run `dashtam migrate`.") from None
     except ValueError as error:
         raise SettingsError(f"The policy in the database is malformed: {error}.") from None
-    watcher = PolicyWatcher(
-        news=lambda: news.subscribe(POLICY_CHANGED), read=partial(policy_lines, pool)
-    )
+    watcher = PolicyWatcher(partial(policy_lines, pool))
     watcher.set_update_callback(policy.reload)
+    keep = partial(keep_fresh, watcher.look, news, POLICY_CHANGED, every_s=LOOK_EVERY_S)
+    _go_on([keep], stack)
     return policy, watcher
 
 

@@ -15,7 +15,7 @@ import structlog
 from adapters.memory.cache import SessionCache
 from adapters.memory.limits import MemoryLimits
 from domain.errors import Unavailable
-from domain.limits import Limit, Limits, Verdict
+from domain.limits import Limit, Limiter, Verdict
 
 SHARES_MIN = 4  # as many processes stay within a limit together, wherever they run
 LOOK_EVERY_S = 0.5
@@ -28,7 +28,7 @@ log = structlog.get_logger("dashtam.limits")
 
 
 class SharedLimits:
-    """`domain.limits.Limits`, of which each process remembers what it let through itself.
+    """`domain.limits.Limiter`, of which each process remembers what it let through itself.
 
     So a Redis that comes back empty lets no second burst of guesses through this process. And what
     was refused is so until it may be tried again, without Redis: a flood ends here. `processes` is
@@ -36,7 +36,7 @@ class SharedLimits:
     """
 
     def __init__(
-        self, shared: Limits, *, processes: int = 1, look_every_s: float = LOOK_EVERY_S
+        self, shared: Limiter, *, processes: int = 1, look_every_s: float = LOOK_EVERY_S
     ) -> None:
         self._shared, self._look_every_s = shared, look_every_s
         self._own, self._refusals = MemoryLimits(), _Refusals()

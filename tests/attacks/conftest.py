@@ -1,6 +1,5 @@
 """One gateway for every suite of a process that leaves it as it was."""
 
-import os
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -8,9 +7,6 @@ import pytest
 
 from tests.attacks.stand import Target, a_target
 from tests.servers import Postgres
-
-# It asks a package registry for a tool, and then a gateway for very much.
-collect_ignore = [] if os.environ.get("DASHTAM_TEST_LONG") == "1" else ["test_clairvoyance.py"]
 
 
 @pytest.fixture(scope="session")

@@ -226,4 +226,3 @@ OURS: tuple[tuple[Any, ...], ...] = (
     ("UnreadableFile", _noted(lambda _: errors.UnreadableFile("no", line=3)), "BAD_USER_INPUT"),
 )
 KINDS = [Kind(*each) for each in (*STANDARD, *LIBRARIES, *OURS)]
-REFUSALS = {each[0] for each in OURS if len(each) == 3}

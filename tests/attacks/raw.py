@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -16,7 +15,6 @@ class Answer:
     status: int
     headers: dict[str, str]
     body: bytes
-    ms: float
 
     @property
     def said(self) -> Any:
@@ -37,17 +35,15 @@ class Wire:
         if self._streams is None:
             self._streams = await asyncio.open_connection("127.0.0.1", self._port)
         reader, writer = self._streams
-        started = time.perf_counter()
         writer.write(self._head(request) + request.content)
         head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1")
         status, *lines = head.rstrip().split("\r\n")
         headers = {n.lower(): v.strip() for n, _, v in (line.partition(":") for line in lines)}
         length = int(headers.get("content-length", "0"))
         body = await reader.readexactly(length)
-        ms = (time.perf_counter() - started) * 1_000
         if headers.get("connection", "") == "close":
             await self.close()
-        return Answer(int(status.split()[1]), headers, body, ms)
+        return Answer(int(status.split()[1]), headers, body)
 
     def _head(self, request: Request) -> bytes:
         names = {name for name, _ in request.headers}

@@ -35,6 +35,7 @@ LEAKS = re.compile(
     r"|Did you mean|postgresql:"
 )
 NOTHING: Mapping[str, str] = {}
+ANSWER_S_MAX = 30
 PLENTY = "10000000"  # of points: what is attacked here is not how much one may ask
 
 
@@ -137,6 +138,20 @@ async def a_target(database: Database, folder: Path, **more: str) -> AsyncIterat
         people(url, settings) as target,
     ):
         yield target
+
+
+async def answered(
+    client: Client, query: str, variables: Mapping[str, Any] = NOTHING, **headers: str
+) -> httpx2.Response:
+    """Asked again while the gateway says that it has too much to do: that is by design, and of how
+    much is sent to it, not of what.
+    """
+    async with asyncio.timeout(ANSWER_S_MAX):
+        while True:
+            answer = await client.post(query, variables, **headers)
+            if answer.status_code != 503:
+                return answer
+            await asyncio.sleep(0.1)
 
 
 def errors_of(said: Any) -> list[dict[str, Any]]:

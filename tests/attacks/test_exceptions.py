@@ -22,7 +22,7 @@ from gateway.settings import HttpProfile
 from schema.paging import encoded
 from tests.attacks.broken import Broken, a_broken
 from tests.attacks.exceptions import KINDS, Kind
-from tests.attacks.stand import MEDIA, errors_of
+from tests.attacks.stand import MEDIA, answered, errors_of
 from tests.e2e.canaries import Canaries
 from tests.e2e.linking import CONNECT
 from tests.e2e.live import Live, live
@@ -226,11 +226,7 @@ async def test_of_a_hundred_at_once_nobody_is_told_of_another(broken: Broken) ->
     people = [broken.target.ann, broken.target.bob]
 
     async def asked(number: int) -> bytes:
-        answer = await people[number // 2 % 2].post(query, {"q": words[number]})
-        while answer.status_code == 503:  # they were too many for it
-            await asyncio.sleep(0.05)
-            answer = await people[number // 2 % 2].post(query, {"q": words[number]})
-        return answer.content
+        return (await answered(people[number // 2 % 2], query, {"q": words[number]})).content
 
     with capture_logs():
         answers = await asyncio.gather(*map(asked, range(100)))

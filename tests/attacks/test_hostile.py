@@ -2,6 +2,7 @@
 
 import os
 import secrets
+import time
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
@@ -13,7 +14,8 @@ import websockets
 
 from gateway.settings import Settings
 from gateway.wiring.root import wire
-from tests.attacks.hostile import Request, documents, every
+from tests.attacks.envelopes import envelopes
+from tests.attacks.hostile import Request, documents
 from tests.attacks.raw import Answer, wired
 from tests.attacks.stand import errors_of, production
 from tests.e2e.live import live
@@ -33,6 +35,7 @@ SHARE = 1 if LONG else 3  # of what is sent by other transports, every so many
 WARM_UP = 1  # rounds until the caches are as full as they get
 GROWTH_MAX = 24 << 20  # bytes; a leak of one request's body a round would be 40 MB
 REQUESTS_MIN = 120
+CPU_MS_MAX = 100  # of the gateway for any of them, once it is warm
 
 log = structlog.get_logger("dashtam.tests")
 
@@ -60,22 +63,28 @@ async def test_every_hostile_request_is_answered_and_memory_stays_flat(
     gateway: tuple[Program, Client],
 ) -> None:
     program, client = gateway
-    requests = every()
-    assert len(requests) >= REQUESTS_MIN
+    requests = [*documents(), *envelopes()]
+    assert len({each.name for each in requests}) == len(requests) >= REQUESTS_MIN
     sizes, times = [], dict[str, list[float]]()
     async with wired(program.port, client.token or "") as connection:
         for number in range(WARM_UP + ROUNDS):
             wrong = []
             for request in requests:
-                answer = await connection.send(request)
-                wrong += judged(request, answer)
+                begun = cpu_ms(program)
+                wrong += judged(request, await connection.send(request))
                 if number >= WARM_UP:
-                    times.setdefault(request.name, []).append(answer.ms)
+                    times.setdefault(request.name, []).append(cpu_ms(program) - begun)
             assert "\n".join(wrong) == ""
             sizes.append(resident(program))
     best = sorted(((min(ms), name) for name, ms in times.items()), reverse=True)
+    every = sorted(ms for each in times.values() for ms in each)
     log.info("hostile", requests=len(requests), resident_mb=[size >> 20 for size in sizes])
-    log.info("slowest", ms=[f"{name}: {ms:.0f}" for ms, name in best[:5]])
+    log.info(
+        "cpu_ms", median=round(every[len(every) // 2], 1), p99=round(every[-len(every) // 100], 1)
+    )
+    log.info("slowest", cpu_ms=[f"{name}: {ms:.0f}" for ms, name in best[:5]])
+    if LONG:  # the best of 30 rounds is of the request, and not of what else was done meanwhile
+        assert best[0][0] < CPU_MS_MAX
     assert sizes[-1] - sizes[WARM_UP - 1] < GROWTH_MAX, [size >> 20 for size in sizes]
     assert program.process.returncode is None
     lines = program.lines()
@@ -127,6 +136,11 @@ def judged(request: Request, answer: Answer) -> list[str]:
     if request.codes and len(answer.body) > 20_000:
         return [f"{request.name}: refused in {len(answer.body)} bytes"]
     return []
+
+
+def cpu_ms(program: Program) -> float:
+    """All that it has worked so far, by the clock that Linux has of each process."""
+    return time.clock_gettime(~program.process.pid << 3 | 2) * 1_000
 
 
 def resident(program: Program) -> int:

@@ -38,7 +38,8 @@ async def installed(folder: Path = FOLDER) -> Node:
         await asyncio.to_thread(fcntl.flock, lock, fcntl.LOCK_EX)  # one installs, others wait
         stamp, wanted = folder / "node_modules" / ".stamp", lock.read()
         if not stamp.exists() or stamp.read_text() != wanted:
-            await _output(INSTALL_S_MAX, folder, npm, "ci", "--prefix", str(folder))
+            words = ("ci", "--ignore-scripts", "--prefix", str(folder))
+            await _output(INSTALL_S_MAX, folder, npm, *words)
             stamp.write_text(wanted)
     return Node(node, folder)
 

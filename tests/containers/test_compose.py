@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from gateway.settings import Limits, Settings
+from gateway.settings import LimitFigures, Settings
 from tests.containers.compose import (
     FILE,
     ROOT,
@@ -30,7 +30,7 @@ ONE_SHOT = {"migrate", "keys", "rotate"}
 
 def names_of_settings() -> set[str]:
     ours = {f"DASHTAM_{f.name.upper()}" for f in fields(Settings) if "parse" in f.metadata}
-    return ours | {f"DASHTAM_LIMIT_{f.name.upper()}" for f in fields(Limits)}
+    return ours | {f"DASHTAM_LIMIT_{f.name.upper()}" for f in fields(LimitFigures)}
 
 
 def checked(file: Path) -> subprocess.CompletedProcess[str]:

@@ -1,5 +1,6 @@
 """Files that nobody honest writes, and what banks write against the standard."""
 
+import re
 import time
 import tracemalloc
 
@@ -116,11 +117,24 @@ def test_any_encoding_that_banks_use(encoding: str) -> None:
     assert row.description == "CAFÉ"
 
 
+def test_a_byte_order_mark_before_another_encoding_is_no_part_of_the_header() -> None:
+    content = b"\xef\xbb\xbf" + (HEADER + a_row("CAFÉ")).encode("cp1252")
+    [row] = statement_of(content, "Chase1234.csv").transactions
+    assert row.description == "CAFÉ"
+
+
+def test_a_quote_that_only_another_delimiter_leaves_open_is_none() -> None:
+    text = (HEADER + a_row('SHOP|"X')).replace(",", ";").replace("|", ",")
+    [row] = statement_of(text.encode(), "Chase1234.csv").transactions
+    assert row.description == 'SHOP,"X'
+
+
 @pytest.mark.parametrize(
     ("content", "reason", "line"),
     [
         (HEADER.encode() + b"a,b\0c\n", "NUL", 2),
         (HEADER.encode() + b'DEBIT,01/05/2026,"never closed' + b"x" * 200_000, "quote", 2),
+        ((HEADER + a_row() + 'DEBIT,01/05/2026,A,-1,FEE,5,"\n' + a_row()).encode(), "quote", 3),
         (HEADER.encode() + b"," * 10_000, "columns", 2),
         (HEADER.encode() + b"," * 1_000_000, "columns", 2),
         (HEADER.encode() + b"\n" + b"x" * 1_000_000, "quote", 3),
@@ -197,8 +211,19 @@ def test_the_oldest_first_is_recognised_by_its_days() -> None:
 
 def test_other_formats_are_not_taken_for_tables() -> None:
     for content in (b"OFXHEADER:100\n<OFX>,,,", b"%PDF-1.7,,,", b'{"a": 1, "b": 2, "c": 3}',
-                    b"PK\x03\x04,,,", b"<html>,,,</html>", b"one line of words"):  # fmt: skip
+                    b"PK\x03\x04,,,", b"<html>,,,</html>", b"one line of words",
+                    b"Dear Ann,\nsee the sum, and pay.\nBob"):  # fmt: skip
         assert not is_csv(content)
+
+
+def test_two_columns_are_a_table_that_is_not_known_and_the_known_ones_are_named() -> None:
+    for text in ("Date,Amount\n2026-01-02,5.00\n", "Datum;Betrag\r\n02.01.2026;5,00\r\n"):
+        assert is_csv(text.encode())
+        with pytest.raises(UnreadableFile) as refused:
+            statement_of(text.encode())
+        assert ", ".join(re.split("[,;]", text.splitlines()[0])) in refused.value.message
+        assert "known are: Chase, checking and savings; Chase, cards;" in refused.value.message
+        assert refused.value.line == 1
 
 
 def test_a_megabyte_is_read_in_a_moment() -> None:

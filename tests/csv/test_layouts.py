@@ -136,6 +136,23 @@ def test_schwabs_positions_come_to_what_it_says_they_come_to() -> None:
     assert not statement.transactions
 
 
+def test_a_short_position_that_is_worth_nothing_is_one_all_the_same() -> None:
+    worthless = POSITIONS.replace("($300.00)", "$0.00")
+    statement = read(worthless, "Roth-Positions.csv")
+    assert not statement.unreadable
+    assert statement.holdings_complete
+    [option] = [h for h in statement.holdings if h.quantity == D(-2)]
+    assert option.market_value.amount == 0
+
+
+def test_a_symbol_that_is_too_long_for_one_is_kept_with_its_line() -> None:
+    long = POSITIONS.replace('"XYZ",', f'"{"X" * 65}",')
+    statement = statement_of(long.encode(), "Roth-Positions.csv")
+    [lost] = statement.unreadable
+    assert "symbol" in lost.reason
+    assert not statement.holdings_complete
+
+
 def test_positions_of_all_accounts_are_of_each() -> None:
     header = '"Symbol","Description","Quantity","Price","Market Value","Cost Basis","Asset Type"'
     text = (

@@ -3,8 +3,9 @@
 import os
 from pathlib import Path
 
-from gateway.doctor.machine import embedded, folder, page, space, zones
+from gateway.doctor.machine import embedded, folder, page, places, space, zones
 from gateway.settings import Mode, Settings
+from tests.places.places import a_file
 
 
 def test_a_folder_of_somebody_else_is_named_with_who_that_is(tmp_path: Path) -> None:
@@ -46,6 +47,18 @@ def test_a_plain_page_in_the_place_of_graphiql_is_a_note(tmp_path: Path) -> None
     assert (plain.word, built.word) == ("note", "ok")
     assert "Node.js" in (plain.mend or "")
     assert list(page(Settings(graphiql=False), tmp_path)) == []
+
+
+def test_a_file_of_cities_that_would_keep_the_gateway_from_starting_is_named(
+    tmp_path: Path,
+) -> None:
+    [gone] = places(Settings(geoip_db=tmp_path / "none.mmdb"))
+    [good] = places(Settings(geoip_db=a_file(tmp_path / "city.mmdb")))
+
+    assert gone.what == "DASHTAM_GEOIP_DB cannot be read: No such file or directory"
+    assert gone.is_bad
+    assert good.word == "ok"
+    assert list(places(Settings(geoip_db=None))) == []
 
 
 def test_a_database_of_another_version_or_of_none_is_named_and_only_that(tmp_path: Path) -> None:

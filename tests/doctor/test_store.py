@@ -3,14 +3,19 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import asyncpg
 import pytest
 
+from adapters.postgres.store import PostgresStore
+from adapters.security.audit import AuditKeys
+from adapters.security.keyring import Keyring
 from gateway.doctor.finding import Finding
 from gateway.doctor.store import examined, server_version, skew
 from gateway.settings import Mode, Settings
+from tests.audit.log import opened
 from tests.servers import Database, Postgres
 
 PERSON = """
@@ -19,9 +24,15 @@ VALUES ('11111111-1111-4111-8111-111111111111', 'a@example.com', 'x', 'USER', no
 """
 
 
-async def findings(url: str, *, migrations: str | None = None, works: bool = True) -> list[Finding]:
+async def findings(
+    url: str, *, migrations: str | None = None, keyring: Path | None = None, works: bool = True
+) -> list[Finding]:
     settings = Settings(
-        mode=Mode.DEVELOPMENT, database_url=url, migrations_url=migrations, redis_url=None
+        mode=Mode.DEVELOPMENT,
+        database_url=url,
+        migrations_url=migrations,
+        redis_url=None,
+        keyring=keyring,
     )
     return [finding async for finding in examined(settings, works=works)]
 
@@ -169,6 +180,28 @@ async def test_migrations_as_another_than_the_owner_are_named(database: Database
     assert superuser.what == "migrations would run as postgres"
     assert "must be dashtam_owner's" in (superuser.mend or "")
     assert away.what == "database, for migrations"
+
+
+async def test_a_wrong_keyring_is_seen_before_anything_is_sealed(
+    database: Database, tmp_path: Path
+) -> None:
+    right, wrong = tmp_path / "right.json", tmp_path / "wrong.json"
+    fits = "keys are those of this database"
+    keyrings = [Keyring.create(file) for file in (right, wrong)]
+    assert fits not in [f.what for f in await findings(database.app_url, keyring=right)]
+
+    async with opened(database, tmp_path / "checkpoints") as log:
+        for keyring in keyrings:  # and then somebody served with the wrong one
+            log.store = PostgresStore(log.engine, mac=AuditKeys(keyring).mac)
+            await log.attempt()
+            bad = await the_bad(database.app_url, keyring=wrong)
+            gone = await the_bad(database.app_url, keyring=tmp_path / "gone.json")
+            assert fits in [f.what for f in await findings(database.app_url, keyring=right)]
+            await log.seal()
+
+    assert bad.what == f"keys of {wrong} are not those that the audit log was begun with"
+    assert "put back the keyring that belongs to this database" in (bad.mend or "")
+    assert gone.is_bad
 
 
 # ── whether its work gets done ──────────────────────────────────────────────

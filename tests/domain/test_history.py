@@ -76,10 +76,58 @@ def test_nothing_is_known_of_tomorrow() -> None:
 
 def test_weeks_are_labelled_by_their_sunday_and_months_by_their_last_day() -> None:
     span = span_of(date(2026, 1, 28), date(2026, 3, 2), today=TODAY, zone=UTC_ZONE)
-    assert labels(span, Interval.MONTH) == [date(2026, 1, 31), date(2026, 2, 28), date(2026, 3, 31)]
+    assert labels(span, Interval.MONTH) == (date(2026, 1, 31), date(2026, 2, 28), date(2026, 3, 31))
     weeks = labels(span, Interval.WEEK)
     assert all(day.isoweekday() == 7 for day in weeks)
     assert (weeks[0], weeks[-1]) == (date(2026, 2, 1), date(2026, 3, 8))
+
+
+@given(st.dates(date(1971, 1, 1), date(2039, 1, 1)))
+def test_an_iso_week_is_labelled_by_its_last_day_in_years_of_53_weeks_too(day: date) -> None:
+    span = span_of(day, day, today=TODAY, zone=UTC_ZONE)
+    [sunday], [last] = labels(span, Interval.WEEK), labels(span, Interval.MONTH)
+    assert (sunday.isocalendar()[:2], sunday.isoweekday()) == (day.isocalendar()[:2], 7)
+    assert (last.year, last.month, (last + timedelta(days=1)).day) == (day.year, day.month, 1)
+
+
+# Clocks that change at midnight or by half an hour, odd offsets, and days that were left out.
+ZONES = (
+    *("America/New_York", "America/Havana", "Africa/Cairo", "Australia/Lord_Howe"),
+    *("Asia/Kathmandu", "Pacific/Apia", "Pacific/Kiritimati", "America/St_Johns", "UTC"),
+)
+
+
+@given(
+    st.sampled_from(ZONES),
+    st.dates(date(1990, 1, 1), date(2037, 1, 1)),
+    st.lists(st.integers(-9 * 24 * 60, 9 * 24 * 60), max_size=6),  # minutes
+    st.lists(st.integers(-3_000, 0), max_size=2),  # days
+)
+def test_a_day_has_the_last_value_of_its_own_local_hours(
+    name: str, middle: date, near: list[int], far: list[int]
+) -> None:
+    zone = ZoneInfo(name)
+    noon = datetime(middle.year, middle.month, middle.day, 12, tzinfo=UTC)
+    times = {noon + timedelta(minutes=m) for m in near} | {noon + timedelta(days=d) for d in far}
+    known = [seen(at, str(number)) for number, at in enumerate(sorted(times))]
+    week = timedelta(days=7)
+    span = span_of(middle - week, middle + week, today=date(2040, 1, 1), zone=zone)
+
+    points = series(known, span, Interval.DAY, today=date(2040, 1, 1))
+
+    days = [p.at.astimezone(zone).date() for p in points]
+    assert days == sorted(set(days))  # no instant twice
+    for day, point in zip(days, points, strict=True):
+        past = [s for s in known if s.at.astimezone(zone).date() <= day]
+        assert point.snapshot is past[-1]
+
+
+def test_a_day_that_its_zone_left_out_has_no_point() -> None:
+    """Samoa went from the 29th to the 31st of December 2011."""
+    apia = ZoneInfo("Pacific/Apia")
+    span = span_of(date(2011, 12, 29), date(2011, 12, 31), today=TODAY, zone=apia)
+    assert [day.day for day in labels(span, Interval.DAY)] == [29, 31]
+    assert labels(span, Interval.WEEK) == (date(2012, 1, 1),)
 
 
 def test_raw_gives_what_was_stored() -> None:

@@ -338,6 +338,12 @@ def test_two_equal_coffees_stay_two_over_sources() -> None:
     assert len(taken(three, others=first.created).created) == 1
 
 
+def test_equal_figures_in_two_currencies_are_two_transactions() -> None:
+    dollars = taken([received_transaction(key="1", amount=money("-5"))])
+    euros = received_transaction(key="a", amount=money("-5", "EUR"))
+    assert len(taken([euros], others=dollars.created).created) == 1
+
+
 def test_a_links_own_row_under_another_id_is_known_by_content_and_text() -> None:
     first = taken([received_transaction(key="1"), received_transaction(key="2", description="TEA")])
     own = [received_transaction(key="b", description=" tea "), received_transaction(key="c")]

@@ -1,4 +1,5 @@
 from decimal import Decimal
+from fractions import Fraction
 
 import iso4217
 import pytest
@@ -113,6 +114,9 @@ def test_rounding_is_half_even_to_the_minor_unit() -> None:
     assert money("0.135").rounded() == money("0.14")
     assert Money(Decimal("2.5"), JPY).rounded() == Money(Decimal(2), JPY)
     assert Money(Decimal("-0.125"), EUR).rounded() == Money(Decimal("-0.12"), EUR)
+    assert money("1.23456", "XAU").rounded() == money("1.23456", "XAU")  # there is no unit
+    assert money("1.2345", "KWD").rounded() == money("1.234", "KWD")
+    assert money("0.000000025", "BTC").rounded() == money("0.00000002", "BTC")
 
 
 @pytest.mark.parametrize("bad", ["NaN", "Infinity", "-Infinity", "1e400000", "1e-29", "1" * 29])
@@ -130,3 +134,15 @@ def test_a_percentage_has_two_places_and_a_zero_base_has_none() -> None:
     assert percent(Decimal(1), Decimal(3)) == Decimal("33.33")
     assert percent(Decimal(-1), Decimal(-3)) == Decimal("-33.33")
     assert percent(Decimal(1), Decimal(0)) is None
+    assert percent(Decimal(1), Decimal("-0.00")) is None
+    assert percent(Decimal(-15), Decimal(-10)) == Decimal("-150.00")  # a debt that grew
+
+
+@given(long_amounts, long_amounts)
+def test_nothing_that_can_be_stored_is_rounded_or_too_long_on_its_way(
+    a: Decimal, b: Decimal
+) -> None:
+    assert Fraction(Money(a, USD).times(b).amount) == Fraction(a) * Fraction(b)
+    of = percent(a, b.scaleb(-28))
+    assert of is not None
+    assert abs(Fraction(of) - 100 * Fraction(a) / abs(Fraction(b.scaleb(-28)))) <= Fraction(1, 200)

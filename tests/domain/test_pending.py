@@ -3,6 +3,7 @@
 from collections import Counter
 from dataclasses import replace
 from datetime import timedelta
+from random import Random
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -146,21 +147,23 @@ lives = st.tuples(
 )
 
 
-@settings(max_examples=60, deadline=None)
-@given(st.lists(lives, max_size=6), st.booleans())
+@settings(max_examples=100, deadline=None)
+@given(st.lists(lives, max_size=6), st.sampled_from(["one page", "a file", "pages"]), st.randoms())
 def test_after_every_pull_there_is_what_the_provider_says_and_nothing_else(
-    purchases: list[tuple[AccountId, int, int, int, bool, int]], in_pages: bool
+    purchases: list[tuple[AccountId, int, int, int, bool, int]], kind: str, chance: Random
 ) -> None:
-    """Whatever settles, vanishes, keeps its id or not; in one page, or in one a row that
-    knows of all the others, as those of a file. (What vanishes and comes
-    back by its own id is told from another that took its place within a page only.)"""
+    """Whatever settles, vanishes, keeps its id or not; in one page, or in one a row, in whatever
+    order. (Of a file, whose keys are no ids, what vanishes and comes back by its own key is told
+    from another that took its place within a page only.)"""
     stored: dict[TransactionId, Transaction] = {}
     names: dict[tuple[AccountId, str], TransactionId] = {}
+    replaced: set[tuple[AccountId, str]] = set()
+    is_file, in_pages = kind == "a file", kind != "one page"
     for poll in range(7):
         told: list[tuple[AccountId, ReceivedTransaction]] = []
         for n, (account, amount, first, lasts, is_stable, gone) in enumerate(purchases):
             has_settled = poll >= first + lasts
-            is_away = poll >= gone and not has_settled and not (is_stable and in_pages)
+            is_away = poll >= gone and not has_settled and not (is_stable and is_file)
             if poll < first or is_away:
                 continue
             row = received_transaction(
@@ -170,21 +173,28 @@ def test_after_every_pull_there_is_what_the_provider_says_and_nothing_else(
                 date=DAY + timedelta(days=first + lasts * has_settled),
             )
             told.append((account, row))
+        chance.shuffle(told)
         pages = [[one] for one in told] or [[]] if in_pages else [told]
         still = {
-            account: [r.key for a, r in told if a == account and (in_pages or r.status is PENDING)]
+            account: [r.key for a, r in told if a == account and (is_file or r.status is PENDING)]
             for account in (ACCOUNT, OTHER)
         }
         for page in pages:
             pending = [(stored[id], key) for (_, key), id in names.items()]
-            left = lapsed([p for p in pending if p[0].status is PENDING], still)
-            by_key = {k: stored[id] for k, id in names.items()}
-            merge = merge_transactions(
-                StoredTransactions(by_key=by_key, lapsed=left), page, securities={}, at=LATER
+            pending = [p for p in pending if p[0].status is PENDING]
+            left = lapsed(pending, still)
+            before = StoredTransactions(
+                by_key={k: stored[id] for k, id in names.items()},
+                replaced=replaced,
+                lapsed=left,
+                names={t.id: [k for each, k in pending if each.id == t.id] for t in left},
+                are_ids=not is_file,
             )
+            merge = merge_transactions(before, page, securities={}, at=LATER)
             lost = remove_transactions(given_up(left, merge), LATER)
             stored |= {t.id: t for t in (*merge.written, *lost.removed)}
             names |= merge.named
+            replaced = {*replaced} - merge.named.keys() | merge.replaced
         standing = [t for t in stored.values() if t.removed_at is None]
         assert Counter((t.account_id, t.amount, t.status) for t in standing) == Counter(
             (account, row.amount, row.status) for account, row in told

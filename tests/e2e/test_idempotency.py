@@ -6,6 +6,7 @@ import os
 import secrets
 import signal
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from typing import Any
 
 import asyncpg
@@ -15,7 +16,7 @@ import pytest
 from domain.commands.attempts import user_of
 from domain.identity import Role
 from gateway.asgi import _sessions, create_app, graphql_view
-from gateway.operations.idempotency import ANSWERS
+from gateway.operations.idempotency import ANSWERS, WAITING_MAX
 from gateway.settings import Settings
 from tests.e2e.linking import checking
 from tests.e2e.stack import (
@@ -207,6 +208,32 @@ async def test_an_upload_is_known_by_its_bytes(alice: Client) -> None:
     assert refusal(await upload(key, checking("-2.00")))[:2] == (409, "CONFLICT")
 
 
+async def test_who_only_waits_for_an_answer_holds_nobody_else_up(
+    alice: Client, bob: Client, stack: Stack, spy: asyncpg.Connection
+) -> None:
+    """Her repeats are more than there are places in the process: they wait without."""
+    limits = replace(stack.settings.limits, operations=20)
+    wired = replace(stack.wired, settings=replace(stack.settings, limits=limits))
+    key, limit = a_key(), WAITING_MAX
+    async with (
+        _sessions(wired) as authenticator,
+        served(graphql_view(wired, authenticator)) as url,
+        httpx2.AsyncClient(base_url=url, timeout=40) as http,
+    ):
+        hers, his = Client(http, alice.token), Client(http, bob.token)
+        async with spy.transaction():
+            await spy.execute("SELECT FROM users WHERE email = $1 FOR NO KEY UPDATE", alice.email)
+            first = asyncio.create_task(post(hers, key))
+            await until_held(spy)
+            repeats = [asyncio.create_task(post(hers, key)) for _ in range(limit + 1)]
+            [over], waiting = await asyncio.wait(repeats, return_when=asyncio.FIRST_COMPLETED)
+            assert "still being done" in refusal(await over)[2]
+            assert await his.ask(ACCOUNTS) == {"accounts": []}
+        assert not replayed(await first)
+        assert [replayed(await each) for each in waiting] == [True] * limit
+    assert len(await accounts(alice)) == 1
+
+
 # ── keys ────────────────────────────────────────────────────────────────────
 
 
@@ -265,8 +292,8 @@ async def test_answers_are_sealed_and_forgotten_after_a_day(
 
     doors, now = stack.wired.app.doors, stack.wired.app.now()
     await age(spy, alice, created_at="'2020-01-01'")
-    assert await doors.clear_claims(now.replace(year=2021), 1_000) == 1
-    assert await doors.clear_claims(now.replace(year=2021), 1_000) == 0
+    assert await doors.clear_idempotency_keys(now.replace(year=2021), 1_000) == 1
+    assert await doors.clear_idempotency_keys(now.replace(year=2021), 1_000) == 0
 
 
 async def test_of_one_person_so_much_is_kept_and_no_more(

@@ -2,11 +2,14 @@
 
 import asyncio
 import re
+from collections.abc import AsyncIterator
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 import asyncpg
 import httpx2
+import pytest
 
 from tests.e2e.linking import CONNECT, checking, import_file, linked
 from tests.e2e.stack import (
@@ -98,26 +101,68 @@ def answered(gateway: Program) -> list[dict[str, Any]]:
     return [line for line in gateway.lines() if line["event"] == "http.answered"]
 
 
-async def test_the_request_id_of_the_answer_is_the_one_in_the_log(
-    postgres: Postgres, tmp_path: Path
-) -> None:
+@pytest.fixture(scope="module")
+async def gateway(
+    postgres: Postgres, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[Program]:
+    folder = tmp_path_factory.mktemp("gateway")
     async with postgres.fresh_database() as database:
-        environ = environment(database, tmp_path, a_free_port())
-        async with running("serve", environ, tmp_path) as gateway:
-            await until_ready(gateway)
-            async with httpx2.AsyncClient(base_url=gateway.url) as http:
-                said = "{ viewer { email } }"
-                answers = [
-                    await http.post("/graphql", json={"query": said}, headers={"traceparent": t})
-                    for t in (TRACEPARENT, "00-" + "0" * 32 + "-" + "1" * 16 + "-01", "nonsense")
-                ]
-                ids = [answer.headers["x-request-id"] for answer in answers]
-                traces = [a.json()["errors"][0]["extensions"]["traceId"] for a in answers]
-                assert len(set(ids)) == 3
-                assert traces[0] == TRACE
-                assert len(set(traces)) == 3
-                async with asyncio.timeout(5):  # a line is written once its answer has gone
-                    while len(answered(gateway)) < 3:  # noqa: ASYNC110 - a file
-                        await asyncio.sleep(0.01)
-                logged = [(line["request_id"], line["trace_id"]) for line in answered(gateway)]
-                assert [*zip(ids, traces, strict=True)] == logged
+        environ = environment(database, folder, a_free_port())
+        async with running("serve", environ, folder) as program:
+            await until_ready(program)
+            yield program
+
+
+async def after(gateway: Program, before: int, count: int) -> list[dict[str, Any]]:
+    """The lines of so many answers, each of which is written once its answer has gone."""
+    async with asyncio.timeout(5):
+        while len(answered(gateway)) < before + count:  # noqa: ASYNC110 - a file
+            await asyncio.sleep(0.01)
+    return answered(gateway)[before:]
+
+
+async def test_the_request_id_of_the_answer_is_the_one_in_the_log(gateway: Program) -> None:
+    before = len(answered(gateway))
+    async with httpx2.AsyncClient(base_url=gateway.url) as http:
+        answers = [
+            await http.post(
+                "/graphql", json={"query": "{ viewer { email } }"}, headers={"traceparent": said}
+            )
+            for said in (TRACEPARENT, "00-" + "0" * 32 + "-" + "1" * 16 + "-01", "nonsense")
+        ]
+    ids = [answer.headers["x-request-id"] for answer in answers]
+    traces = [answer.json()["errors"][0]["extensions"]["traceId"] for answer in answers]
+    lines = await after(gateway, before, 3)
+
+    assert len(set(ids)) == 3
+    assert traces[0] == TRACE
+    assert len(set(traces)) == 3
+    logged = [(line["request_id"], line["trace_id"]) for line in lines]
+    assert [*zip(ids, traces, strict=True)] == logged
+
+
+async def test_a_line_names_the_route_and_the_operation_and_no_value(gateway: Program) -> None:
+    before, plain = len(answered(gateway)), "query Who { viewer { email } }"
+    async with httpx2.AsyncClient(base_url=gateway.url) as http:
+        await http.post("/graphql", json={"query": plain})
+        await http.post("/graphql", json={"query": f'{{ link(id: "{PLANTED}") {{ id }} }}'})
+        await http.post("/graphql", json={"query": f"{{ {PLANTED} }}"})
+        for path in ("graphql/", "verify-email?token=", ""):
+            await http.get(f"/{path}{PLANTED}?token={PLANTED}")
+    lines = await after(gateway, before, 6)
+
+    about = ("route", "kind", "operation", "document")
+    assert [{name: line[name] for name in about if name in line} for line in lines] == [
+        {
+            "route": "/graphql",
+            "kind": "query",
+            "operation": "Who",
+            "document": f"sha256:{sha256(plain.encode()).hexdigest()}",
+        },
+        {"route": "/graphql", "kind": "query"},
+        {"route": "/graphql"},
+        {"route": "/graphql/{named:path}"},
+        {"route": "/verify-email"},
+        {"route": None},
+    ]
+    assert PLANTED not in gateway.log.read_text()

@@ -273,13 +273,24 @@ async def test_one_session_too_many_ends_the_oldest_with_its_tokens(
         assert len(await sessions_of(newer)) == LIMIT
 
 
+async def refreshed(client: Client, token: str | None) -> dict[str, Any]:
+    """The payload; of so many at once some may be told to come again in a second."""
+    for _ in range(5):
+        answer = await client.post(REFRESH, {"token": token})
+        if answer.status_code != 503:
+            break
+        await asyncio.sleep(float(answer.headers["retry-after"]))
+    payload: dict[str, Any] = answer.json()["data"]["refreshSession"]
+    return payload
+
+
 async def test_a_token_refreshed_a_hundred_times_at_once_on_two_gateways_has_one_successor(
     stack: Stack, other: Program, alice: Client
 ) -> None:
     async with stack.nobody(other) as elsewhere:
         token, alice.token = alice.refresh_token, None
         payloads = await asyncio.gather(
-            *(each.do(REFRESH, token=token) for each in (alice, elsewhere) for _ in range(50))
+            *(refreshed(each, token) for each in (alice, elsewhere) for _ in range(50))
         )
 
         assert [payload["errors"] for payload in payloads] == [[]] * 100

@@ -298,7 +298,7 @@ async def test_a_port_that_is_taken_is_said_so(data_dir: Path) -> None:
 async def test_a_database_of_a_newer_dashtam_is_left_alone(data_dir: Path) -> None:
     async with up(data_dir, "--no-demo") as running:
         await running.url()
-        assert "Make a user with" in running.said()
+        assert f"user create you@example.com --data-dir {data_dir}\n" in running.said()
         connection = await asyncpg.connect(running.instance()["migrations_url"])
         try:
             [revision] = await connection.fetchrow(

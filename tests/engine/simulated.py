@@ -18,8 +18,9 @@ from domain.errors import NotFound, ProviderUnavailable
 from domain.events import Event
 from domain.identity import Actor, Role, UserId, new_id
 from domain.links import Link, LinkId
-from domain.ports import App, Doors, Store
+from domain.ports import App, Store
 from domain.providers import Allowance, Provider
+from domain.storage.doors import Doors
 from domain.storage.work import Work
 from domain.sync import Login, Page, PullRequest, QuarantinedRow, RunId, SyncRun
 from tests.engine.scripted import INFO
@@ -106,6 +107,10 @@ class _Runs:
 
     async def active(self, link_id: LinkId) -> SyncRun | None:
         return self.kept.runs.get(self.kept.active.get(link_id, NOTHING))
+
+    async def last_alike(self, run: SyncRun) -> SyncRun | None:
+        ended = (r for r in self.kept.runs.values() if r.link_id == run.link_id)
+        return max((r for r in ended if r.status.is_terminal), key=lambda r: r.id, default=None)
 
     async def add(self, run: SyncRun) -> None:
         assert run.link_id not in self.kept.active, "a link has one run at a time"

@@ -169,6 +169,8 @@ async def test_a_provider_that_does_not_take_the_code_leaves_nothing(person: Per
         person.provider.refuses = refusal
         asked = await person.begin()
         assert await person.refused(asked) is refusal
+        rejected = isinstance(refusal, CredentialsRejected)
+        assert refusal.field == (("input", "code") if rejected else None)
         assert (await person.refused(asked)).code is ErrorCode.TOKEN_INVALID
         assert (await person.engine.audit("link.complete"))[-3] == ("FAILED", refusal.code.value)
     assert len(person.provider.exchanged) == 2

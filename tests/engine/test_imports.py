@@ -2,7 +2,7 @@ import pytest
 
 from domain.accounts import AccountType
 from domain.errors import ErrorCode, UnreadableFile
-from domain.imports import FILE_BYTES_MAX
+from domain.imports import CASH_ALONE, FILE_BYTES_MAX
 from domain.sync import SyncCounts, SyncStatus, SyncTrigger
 from tests.builders import money
 from tests.engine.files import account, bank, brokerage, january, position
@@ -104,6 +104,38 @@ async def test_two_slugs_of_one_bank_feed_one_account(engine: Engine) -> None:
     assert await engine.count("links") == 2
     assert await engine.count("accounts") == 1
     assert await engine.count("transactions") == 3
+
+
+def without_positions(*, as_of: str, cash: str) -> bytes:
+    file = brokerage(as_of=as_of, cash=cash)
+    silent = file.replace(b"<INVPOSLIST></INVPOSLIST>", b"")
+    assert silent != file
+    return silent
+
+
+async def test_a_statement_that_lists_no_positions_leaves_those_that_are_known(
+    engine: Engine,
+) -> None:
+    await engine.imported(without_positions(as_of="20260110160000", cash="40"))
+    assert (await engine.one("accounts"))["balance"] == 40  # nothing else is known of it
+    await engine.imported(brokerage(AAPL, MSFT))
+    silent = without_positions(as_of="20260228160000", cash="77")
+    preview = (await engine.bring_in(silent, dry_run=True)).preview
+    assert preview is not None
+    assert [account.balance for account in preview.accounts] == [None]
+    assert [row.reason for row in preview.unreadable] == [CASH_ALONE]
+
+    run = await engine.imported(silent)
+    assert (run.status, run.accounts.quarantined) == (SyncStatus.SUCCEEDED, 1)
+    assert run.holdings == SyncCounts()
+    assert await engine.count("holdings", "is_active") == 2
+    assert (await engine.one("accounts"))["balance"] == 3600
+    assert {r["balance"] for r in await engine.rows("balance_snapshots")} == {40, 3600}
+
+    none = await engine.imported(brokerage(as_of="20260228160000", cash="77"))  # an empty list
+    assert none.holdings.removed == 2
+    await engine.imported(without_positions(as_of="20260301160000", cash="80"))
+    assert (await engine.one("accounts"))["balance"] == 80
 
 
 async def test_positions_and_securities_of_an_investment_statement(engine: Engine) -> None:
@@ -244,7 +276,12 @@ async def test_a_file_of_an_account_that_cannot_be_read_is_no_success(engine: En
         0,
     )
     both = bank(account(january(1), currency="MILES"), account(january(1)))
-    assert (await engine.imported(both)).status is SyncStatus.PARTIAL
+    partly = await engine.imported(both)
+    assert partly.status is SyncStatus.PARTIAL
+    for one in (run, partly):
+        assert one.error is not None
+        assert one.error.code is ErrorCode.FILE_UNREADABLE
+        assert "MILES" in one.error.message
 
 
 async def test_what_is_no_statement_is_refused_and_leaves_nothing(engine: Engine) -> None:
@@ -310,3 +347,14 @@ async def test_a_preview_of_an_investment_statement_counts_its_positions(engine:
     run = await engine.imported(file)
     assert preview.accounts[0].holdings == run.holdings == SyncCounts(created=1, unchanged=1)
     assert preview.institution == "Chase"
+
+
+async def test_a_preview_shows_what_the_import_would_quarantine(engine: Engine) -> None:
+    """Also what can be read, and has no place: a part of a position in another currency."""
+    euros = "<CURRENCY><CURRATE>1.1<CURSYM>EUR</CURRENCY></INVPOS>"
+    file = brokerage(AAPL, AAPL.replace("</INVPOS>", euros))
+    preview = await engine.preview(file)
+    assert (await engine.imported(file)).holdings == preview.accounts[0].holdings
+    kept = [(r["reason"], r["line"]) for r in await engine.rows("quarantine")]
+    assert [(row.reason, row.line) for row in preview.unreadable] == kept
+    assert kept == [("the rest of its position is in another currency", None)]

@@ -202,6 +202,26 @@ async def test_a_run_whose_job_was_lost_is_taken_up(engine: Engine) -> None:
     assert await engine.count("accounts") == 6
 
 
+async def test_a_run_that_cannot_be_read_holds_up_none_that_came_later(engine: Engine) -> None:
+    await engine.connect(scenario="empty")
+    await engine.spy.execute("UPDATE sync_runs SET error_code = 'OF_A_LATER_RELEASE'")
+    await engine.connect()
+    await engine.spy.execute("DELETE FROM jobs.pgqueuer")
+    engine.clock.at = datetime.now(UTC)
+    engine.clock.turn(minutes=5)
+    async with working(engine):
+        await until(engine, "sync_runs", "status = 'SUCCEEDED'")
+
+
+async def test_a_run_that_cannot_be_read_is_tried_again_less_and_less_often(engine: Engine) -> None:
+    await engine.connect(scenario="empty")
+    await engine.spy.execute("UPDATE sync_runs SET error_code = 'OF_A_LATER_RELEASE'")
+    await engine.spy.execute("UPDATE jobs.pgqueuer SET created = now() - interval '1 hour'")
+    engine.clock.at = datetime.now(UTC)
+    async with working(engine):
+        await until(engine, "jobs.pgqueuer", "execute_after > now() + interval '10 minutes'")
+
+
 async def test_a_job_of_a_run_that_is_over_does_nothing(engine: Engine) -> None:
     await engine.linked()  # its job still waits
     assert await engine.count("jobs.pgqueuer") == 1

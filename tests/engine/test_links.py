@@ -1,7 +1,7 @@
 import pytest
 
 from domain.commands.links import Disconnect, disconnect
-from domain.errors import Conflict, InvalidInput
+from domain.errors import Conflict, CredentialsRejected, InvalidInput
 from domain.links import Link, LinkId
 from domain.sync import SyncStatus
 from domain.transactions import TransactionStatus
@@ -25,6 +25,19 @@ async def test_the_same_login_twice_names_the_link_that_there_is(engine: Engine)
     other = await engine.connect(scenario="default", seed="s2")
     assert other.id != link.id
     assert await engine.count("links") == 2
+
+
+async def test_credentials_that_the_provider_rejects_are_named_as_what_is_to_blame(
+    engine: Engine, scripted: Scripted
+) -> None:
+    async def rejecting() -> None:
+        raise CredentialsRejected("Scripted refused the credentials", provider="scripted")
+
+    scripted.asked_to_connect = rejecting
+    with pytest.raises(CredentialsRejected) as refused:
+        await engine.connect(provider="scripted", login="ann")
+    assert refused.value.field == ("input", "using", "credentials")
+    assert await engine.count("links") == 0
 
 
 async def test_connecting_queues_a_first_sync_that_a_request_joins(engine: Engine) -> None:

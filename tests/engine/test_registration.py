@@ -122,6 +122,20 @@ async def test_the_password_is_of_the_registration_whose_mail_was_used(
     assert await engine.count("email_tokens", "password_hash IS NOT NULL") == 0
 
 
+async def test_who_registers_again_before_confirming_is_told_so_by_the_newer_password(
+    engine: Engine, outbox: Outbox
+) -> None:
+    for password in (OTHER_PASSWORD, PASSWORD):
+        await ask_to_register(engine, password=password)
+        await worked_off(engine)
+
+    assert await codes(enter(engine, email=NEW)) == ["EMAIL_NOT_VERIFIED"]
+    assert await codes(enter(engine, email=NEW, password=OTHER_PASSWORD)) == ["SIGN_IN_FAILED"]
+    await ask_to_register(engine, EMAIL, password=OTHER_PASSWORD)  # which is confirmed
+    await worked_off(engine)
+    assert (await enter(engine)).access_token
+
+
 async def test_links_are_good_for_as_long_as_the_mail_says(engine: Engine, outbox: Outbox) -> None:
     await ask_to_register(engine)
     await forget(engine, EMAIL)

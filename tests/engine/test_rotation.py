@@ -14,9 +14,9 @@ import pytest
 from adapters.postgres.sealed import COLUMNS, SealedValue, replace_sealed
 from adapters.security.keyring import LINGER_S, TAKEN_UP_S, Keyring
 from adapters.security.vault import Vault, header_of
-from domain.claims import Claim
 from domain.commands.authorizing import Authorize, authorize
 from domain.commands.mailing import seal_job
+from domain.idempotency import IdempotencyKey
 from domain.identity import NOBODY, Actor, Role, new_id
 from domain.imports import IN_REQUEST_BYTES_MAX
 from domain.sealing import Place, bound_to
@@ -90,11 +90,11 @@ async def rotating(engine: Engine, scripted: Scripted) -> Rotating:
         )
         key = new_id()
         sealed = seal_job(engine.app, engine.actor.user_id, key, {"token": "mailed"})
-        claim = Claim(user_id=engine.actor.user_id, id=new_id(), holder=new_id())
-        answer = bound_to(Place.ANSWER, claim.user_id, claim.id)
-        await work.claims.take(claim, b"", engine.clock())
-        await work.claims.answer(
-            claim, engine.app.vault.seal(b"{}", context=answer), engine.clock(), if_done=False
+        held = IdempotencyKey(user_id=engine.actor.user_id, id=new_id(), holder=new_id())
+        answer = bound_to(Place.ANSWER, held.user_id, held.id)
+        await work.idempotency_keys.take(held, b"", engine.clock())
+        await work.idempotency_keys.answer(
+            held, engine.app.vault.seal(b"{}", context=answer), engine.clock(), if_done=False
         )
         work.later("mail", key=str(key), payload={"id": str(key), "sealed": sealed})
     await _ask_for_consent(engine)

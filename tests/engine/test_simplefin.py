@@ -11,10 +11,11 @@ from adapters.providers.configuration import Configuration
 from adapters.providers.kit import Timing
 from adapters.providers.simplefin import SimpleFin
 from domain.errors import Conflict
-from domain.sync import SyncStatus
+from domain.links import LinkId
+from domain.sync import SyncRun, SyncStatus
 from tests.engine.world import DATA, MORNING, Engine, running_engine
 from tests.providers.fakes import outside
-from tests.providers.simulators.simplefin import Held, SimpleFinServer, household
+from tests.providers.simulators.simplefin import Entry, Held, SimpleFinServer, household
 from tests.servers import Database
 
 
@@ -143,6 +144,26 @@ async def test_a_second_coffee_that_is_still_pending_is_not_taken_for_the_first(
     ]
 
 
+async def test_two_alike_that_settle_on_two_pages_one_by_its_own_id_are_two(world: World) -> None:
+    """The first page has what settled under another id, and the one that kept its own is not told
+    to be pending any more."""
+    held, today = next(e for e in world.checking.entries if e.id == "T-hold"), MORNING.date()
+    world.checking.entries.append(replace(held, id="T-hold-2"))
+    await world.linked()
+    world.sim.settle(world.checking, "T-hold-2", today + timedelta(days=1), new_id="T-posted")
+    world.sim.settle(world.checking, "T-hold", today)
+    world.checking.entries += [
+        Entry(id=f"F{n}", amount="-1.00", description="SHOP", posted=today) for n in range(600)
+    ]
+    assert await world.next_day() is SyncStatus.SUCCEEDED
+    told = [(status, stands) for _, status, stands in await world.coffee()]
+    assert told == [("SETTLED", True)] * 2
+
+    before = await world.engine.written("transactions")
+    await world.next_day()
+    assert await world.engine.written("transactions") == before
+
+
 async def test_a_bank_that_fails_is_partial_and_its_pending_rows_stay(world: World) -> None:
     await world.linked()
     world.checking.entries = [e for e in world.checking.entries if e.id != "T-hold"]
@@ -168,3 +189,40 @@ async def test_access_that_was_revoked_there_ends_the_link_and_a_new_token_mends
     assert (await world.engine.one("links"))["status"] == "ACTIVE"
     assert await world.engine.count("accounts") == 5
     assert await world.engine.count("transactions") == 9
+
+
+async def test_what_the_budget_of_a_day_stops_is_gone_on_with_on_the_next(world: World) -> None:
+    """Eleven windows of sixty days, where twelve further back may be asked for a day, of which the
+    first sync took five."""
+    engine = world.engine
+    days = [MORNING.date() - timedelta(days=60 * back + 30) for back in range(11)]
+    world.checking.entries += [
+        Entry(id=f"old-{n}", amount=f"-{n + 100}.00", description="SHOP", posted=day)
+        for n, day in enumerate(days)
+    ]
+    await world.linked()
+    asked = len(world.sim.requests)
+    link, since = LinkId((await engine.one("links"))["id"]), days[-1]
+
+    async def run() -> SyncRun:
+        [asked] = await engine.request(link_id=link, since=since, force=True)
+        return await engine.run(asked.id)
+
+    stopped = await run()
+    assert stopped.status is SyncStatus.FAILED
+    assert stopped.error is not None
+    assert "often enough" in stopped.error.message
+    again = await run()
+    assert (again.status, again.transactions.received) == (SyncStatus.FAILED, 0)
+    engine.clock.turn(days=1, minutes=1)
+    done = await run()
+
+    assert done.status is SyncStatus.SUCCEEDED
+    windows = [request.param("start-date") for request in world.sim.requests[asked:]]
+    assert len(windows) == len({*windows}) == 11
+    assert await engine.count("transactions", "description = 'SHOP'") == 11
+    for counts in (stopped.transactions, done.transactions):
+        assert counts.received == counts.created + counts.unchanged > 0
+    assert stopped.transactions.received + done.transactions.received == 20
+    [news] = await engine.run_waiting()
+    assert (news.status, len(world.sim.requests[asked:])) == (SyncStatus.SUCCEEDED, 12)

@@ -102,3 +102,46 @@ async def test_a_database_that_lets_nobody_in_for_a_while_is_heard_again(
             assert fanout.hears
         await running.end()
         pool.terminate()
+
+
+async def test_one_that_ends_as_it_begins_leaves_no_complaint_in_the_servers_log(
+    postgres: Postgres,
+) -> None:
+    """As in a command of the shell, which is over before anything is heard."""
+    log = postgres.server.pgdata.parent / "log"
+    async with postgres.fresh_database(migrated=False) as database:
+        pool = await open_pool(database.app_url, 1)
+        before = log.stat().st_size
+        for ms in range(12):
+            running = Running()
+            running.run(PostgresFanout(pool, database.app_url))
+            await asyncio.sleep(ms / 1_000)
+            await running.end()
+        await pool.close()
+        assert b"connection to client lost" not in log.read_bytes()[before:]
+
+
+async def test_one_who_listens_and_hears_nothing_says_so_and_has_everybody_look(
+    postgres: Postgres,
+) -> None:
+    """As through a pooler in transaction mode: LISTEN is taken, and nothing ever arrives."""
+    running = Running()
+    async with (
+        postgres.fresh_database(migrated=False) as said_to,
+        postgres.fresh_database(migrated=False) as heard_at,
+    ):
+        pool = await open_pool(said_to.app_url, 1)
+        deaf = PostgresFanout(pool, heard_at.app_url, answer_s=0.1)
+        well = PostgresFanout(pool, said_to.app_url)
+        running.run(deaf)
+        running.run(well)
+        async with deaf.subscribe("runs") as heard:
+            assert await next_of(heard) is None
+            assert not deaf.hears
+            assert "transaction mode" in (deaf.warning() or "")
+            await deaf.publish("runs", "r1")
+            assert await next_of(heard) is None  # again, for as long as that is so
+        await until(lambda: well.hears)
+        assert well.warning() is None
+        await running.end()
+        await pool.close()

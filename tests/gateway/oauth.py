@@ -145,6 +145,7 @@ async def a_gateway(database: Database, folder: Path) -> AsyncIterator[Gateway]:
         wired = replace(wired, app=app)
         authenticator = Authenticator(
             tokens=wired.tokens,
+            devices=app.devices,
             doors=app.doors,
             note_use=partial(note_use, app),
             now=clock,

@@ -11,6 +11,7 @@ from typing import Any
 
 import httpx2
 import pytest
+from starlette.requests import HTTPConnection
 
 from domain.audit import Attempt, AuditOutcome
 from domain.commands.passwords import ChangePassword, change_password
@@ -74,6 +75,59 @@ async def noted(engine: Engine) -> Any:
         while not (used := await engine.rows("sessions", "last_used_at = $1", now)):  # noqa: ASYNC110
             await asyncio.sleep(0.01)
     return used[0]
+
+
+# ── whose turn a request takes ────────────────────────────────────────────────
+
+
+async def test_a_request_is_counted_by_what_nobody_makes_up(engine: Engine) -> None:
+    def said(**headers: str) -> HTTPConnection:
+        sent = {"x-forwarded-for": "203.0.113.9", **headers}
+        raw = [(k.replace("_", "-").encode(), v.encode()) for k, v in sent.items()]
+        return HTTPConnection({"type": "http", "headers": raw, "client": ("127.0.0.1", 1)})
+
+    settings = replace(engine.wired.settings, trusted_proxies=(ip_network("127.0.0.1"),))
+    engine.wired = replace(engine.wired, settings=settings)
+    async with (
+        _sessions(engine.wired) as authenticator,
+        served(graphql_view(engine.wired, authenticator)) as url,
+        httpx2.AsyncClient(base_url=url) as app,
+        httpx2.AsyncClient(base_url=url) as browser,
+    ):
+        token = await sign_in(app, "BODY")
+        await sign_in(browser)
+        cookie = f"a=b; dashtam={browser.cookies['dashtam']}; c=d"
+        device = (await _signed_in(app)).headers["dashtam-device"]
+        again = (await _signed_in(app)).headers["dashtam-device"]
+        known = f"dashtam-device={browser.cookies['dashtam-device']}"
+        whose, stranger = authenticator.whose, authenticator.whose(said())
+
+        assert stranger == "address:203.0.113.9"
+        for made_up in (token, token[:-1], "x", "", "x" * 60_000):
+            assert whose(said(authorization=f"Bearer {made_up}")) == stranger
+            assert whose(said(cookie=f"dashtam={made_up}")) == stranger
+            assert whose(said(dashtam_device=made_up)) == stranger
+        assert whose(said(x_forwarded_for="2001:db8::1")) == whose(
+            said(x_forwarded_for="2001:db8::ffff:1")
+        )
+        first = whose(said(dashtam_device=device))
+        assert first != stranger
+        assert whose(said(dashtam_device=again)) == whose(said(cookie=known)) == first
+        assert whose(said(dashtam_device=f"{device[:-2]}AA")) == stranger
+
+        await look(app, token)
+        await look(browser)
+
+        [user] = await engine.rows("users")
+        assert whose(said(authorization=f"Bearer {token}")) == user["user_id"]
+        assert whose(said(cookie=cookie)) == user["user_id"]
+        made_up = said(authorization="Bearer x", cookie=cookie, dashtam_device=device)
+        assert whose(made_up) == first
+
+
+async def _signed_in(client: httpx2.AsyncClient) -> httpx2.Response:
+    asked = {"query": SIGN_IN, "variables": {"delivery": "BODY"}}
+    return await client.post("/graphql", json=asked)
 
 
 # ── a session that is used ────────────────────────────────────────────────────

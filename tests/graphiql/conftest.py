@@ -4,14 +4,24 @@ import json
 import os
 import shutil
 from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from adapters.postgres.documents import ToPublish
+from adapters.security.keyring import Keyring
+from domain.identity import Role
+from gateway.asgi import create_app
+from gateway.documents.names import digest
+from gateway.documents.publishing import publish
+from gateway.operations.clients import Client
 from gateway.processes.demo import prepare_demo
+from gateway.settings import Settings
+from gateway.wiring.root import wire
 from tests.conformance.node import installed
-from tests.e2e.stack import Stack, a_stack
+from tests.e2e.stack import Stack, a_stack, environment, make_user, served_here
 from tests.servers import Postgres
 
 FOLDER = Path(__file__).parent
@@ -39,6 +49,35 @@ async def demo(
     async with postgres.fresh_database() as database, a_stack(database, folder) as stack:
         await prepare_demo(stack.wired)
         yield stack
+
+
+@asynccontextmanager
+async def in_production(
+    postgres: Postgres, folder: Path, documents: str, *published: str
+) -> AsyncIterator[str]:
+    """The address of a gateway that shows GraphiQL; an administrator and a user are there, called
+    by their role. `published` are texts of a client."""
+    keys = folder / "keys.json"
+    Keyring.create(keys)
+    more = {"MODE": "production", "GRAPHIQL": "true", "KEYRING": str(keys)}
+    more |= {"ARGON2": "m=19456,t=2,p=1", "DOCUMENTS": documents}
+    said = {f"DASHTAM_{name}": text for name, text in more.items()}
+    given = [
+        ToPublish(id=digest(text), name="", sha256=digest(text), text=text) for text in published
+    ]
+    async with postgres.fresh_database() as database:
+        if given:
+            await publish(database.owner_url, Client("web", "1"), given, {})
+        settings = Settings.read(environment(database, folder, 8_000, **said))
+        async with wire(settings) as wired:
+            for role in (Role.ADMIN, Role.USER):
+                await make_user(wired, email_of(role), role=role)
+        async with served_here(create_app(settings)) as url:
+            yield url
+
+
+def email_of(role: Role) -> str:
+    return f"{role.name}@example.com".lower()
 
 
 @pytest.fixture(scope="session")

@@ -8,16 +8,19 @@ from urllib.parse import urlsplit
 
 import pyotp
 
+from domain.identity import Role
 from domain.passwords import LENGTH_MIN
 from gateway.asgi import create_app
+from gateway.documents import builtin
 from gateway.processes import demo as person
 from gateway.routes.graphiql import BUILT, GraphiQL
 from tests.e2e.linking import checking
 from tests.e2e.mailbox import Mailbox, token_of
 from tests.e2e.stack import PASSWORD, Stack, served_here
 from tests.e2e.test_registration import FORGOT, REGISTER
-from tests.graphiql.conftest import Browse
+from tests.graphiql.conftest import Browse, email_of, in_production
 from tests.graphiql.examples import EXAMPLES, title
+from tests.servers import Postgres
 
 
 async def careful(stack: Stack) -> tuple[str, str, str]:
@@ -100,6 +103,21 @@ async def test_graphiql_signs_in_asks_explains_remembers_and_subscribes(
     assert found["left"] == 0
     assert found["nobody"]["errors"][0]["extensions"]["code"] == "UNAUTHENTICATED"
     assert len(found["workers"]) >= 3  # Monaco's, GraphQL's and JSON's
+
+
+async def test_where_only_published_documents_run_the_schema_is_there_for_administrators(
+    postgres: Postgres, browse: Browse, tmp_path: Path
+) -> None:
+    people = [email_of(role) for role in (Role.ADMIN, Role.USER)]
+    [asked] = [each.id for each in builtin.manifest() if each.name == "IntrospectionQuery"]
+    mine = "query Mine { viewer { id } }"
+    async with in_production(postgres, tmp_path, "trusted", mine) as url:
+        found = await browse("trusted.mjs", f"{url}/graphiql", asked, PASSWORD, *people)
+
+    admin, user = found["people"]
+    assert admin == {"code": None, "documented": "netWorth", "text": "DOCUMENT_REQUIRED"}
+    assert user == {"code": "GRAPHQL_VALIDATION_FAILED", "text": "DOCUMENT_REQUIRED"}
+    assert found["violations"] == []
 
 
 async def test_the_plain_page_signs_in_and_asks(

@@ -169,6 +169,12 @@ async def raw(site: httpx2.AsyncClient, target: str) -> tuple[int, bytes]:
     return int(head.split()[1]), body
 
 
+async def test_the_bare_address_leads_to_the_page(site: httpx2.AsyncClient) -> None:
+    answer = await site.get("/", follow_redirects=False)
+
+    assert (answer.status_code, answer.headers["location"]) == (302, "/graphiql")
+
+
 @pytest.mark.parametrize("path", ["/graphiql", "/graphiql/start.json", "/graphiql/query.js"])
 async def test_the_page_is_only_read(site: httpx2.AsyncClient, path: str) -> None:
     posted = await site.post(path, data={"password": "x"})

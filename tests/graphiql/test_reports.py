@@ -8,15 +8,12 @@ from typing import Any
 import httpx2
 import pytest
 
-from adapters.security.keyring import Keyring
 from domain.identity import Role
-from gateway.asgi import create_app
 from gateway.documents import builtin
 from gateway.operations.sql_report import CHARACTERS_MAX, STATEMENTS_MAX, SqlReport
 from gateway.processes import demo as person
-from gateway.settings import Settings
-from gateway.wiring.root import wire
-from tests.e2e.stack import Client, Stack, environment, make_user, served_here
+from tests.e2e.stack import Client, Stack
+from tests.graphiql.conftest import email_of, in_production
 from tests.servers import Postgres
 
 REPORTS = {"Dashtam-Cost": "report", "Dashtam-SQL": "report"}
@@ -36,25 +33,15 @@ async def production(
 ) -> AsyncIterator[dict[Role | None, Client]]:
     """A gateway of production that shows GraphiQL: an administrator, a user and nobody."""
     folder = tmp_path_factory.mktemp("production")
-    keys = folder / "keys.json"
-    Keyring.create(keys)
-    async with postgres.fresh_database() as database:
-        more = {"MODE": "production", "GRAPHIQL": "true", "KEYRING": str(keys)}
-        more |= {"ARGON2": "m=19456,t=2,p=1", "DOCUMENTS": "log"}
-        said = {f"DASHTAM_{name}": text for name, text in more.items()}
-        settings = Settings.read(environment(database, folder, 8_000, **said))
-        async with wire(settings) as wired:
-            for role in (Role.ADMIN, Role.USER):
-                await make_user(wired, f"{role.name}@example.com".lower(), role=role)
-        async with served_here(create_app(settings)) as url:
-            people = {}
-            for role_ in (Role.ADMIN, Role.USER, None):
-                people[role_] = client = Client(httpx2.AsyncClient(base_url=url))
-                if role_ is not None:
-                    await client.sign_in(f"{role_.name}@example.com".lower(), delivery="COOKIE")
-            yield people
-            for client in people.values():
-                await client.http.aclose()
+    async with in_production(postgres, folder, "log") as url:
+        people = {}
+        for role in (Role.ADMIN, Role.USER, None):
+            people[role] = client = Client(httpx2.AsyncClient(base_url=url))
+            if role is not None:
+                await client.sign_in(email_of(role), delivery="COOKIE")
+        yield people
+        for client in people.values():
+            await client.http.aclose()
 
 
 async def test_in_production_administrators_alone_see_what_is_published(

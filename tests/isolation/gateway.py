@@ -30,11 +30,11 @@ from gateway.asgi import graphql_view, live_of
 from gateway.auth import Authenticator
 from gateway.documents.store import Documents
 from gateway.http.endpoint import GraphQLOverHttp
-from gateway.http.responses import fault_error
 from gateway.live.feed import feed_of
 from gateway.live.view import Live
 from gateway.operations.faults import Fault
 from gateway.operations.parameters import Parameters
+from gateway.operations.replies import fault_error
 from gateway.settings import Settings
 from gateway.wiring.root import Wired, wire
 from gateway.worker.chores import CHORES
@@ -277,6 +277,7 @@ def _authenticator(wired: Wired) -> Authenticator:
     """Which remembers nothing, so that what a step ended is over in the next."""
     return Authenticator(
         tokens=wired.tokens,
+        devices=wired.app.devices,
         doors=wired.app.doors,
         note_use=partial(note_use, wired.app),
         now=wired.app.now,

@@ -58,6 +58,7 @@ class Asked:
         self.free_tokens: list[str] = []  # mailed to addresses that are nobody's of these
         self.hostile: tuple[str, str] | None = None  # at which coordinate, and what
         self.addressed: list[Person] = []
+        self.consents = False  # to a provider that takes nothing else
 
     @property
     def other(self) -> Person:
@@ -134,7 +135,9 @@ def state(asked: Asked) -> str:
 
 def provider(asked: Asked) -> str:
     rarely = asked.dice.pick("file", "manual", "nothing")
-    return asked.dice.pick(*["sandbox"] * 4, "consenting", "consenting", rarely)
+    said = asked.dice.pick(*["sandbox"] * 4, "consenting", "consenting", rarely)
+    asked.consents = said == "consenting"
+    return said
 
 
 def file_provider(asked: Asked) -> str:

@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 from uuid import UUID
+from zlib import crc32
 
 from domain.commands.people import CreateUser, GrantRole, actor_to_be, create_user, grant_role
 from domain.identity import NOBODY, Actor, Role, UserId
@@ -231,6 +232,9 @@ class World:
                 me.password = said.variables[f"{field.name}_input"]["newPassword"]
             case "connectProvider" if found.get("state"):
                 me.states.append(found["state"])
+                await self._go_on("Mutation.completeAuthorization", me, answer)
+            case "completeAuthorization":
+                await self._go_on("Mutation.refreshLinkCredentials", me, answer)
             case "enableTotp":
                 me.new_seed = found["secret"]
             case "confirmTotp":
@@ -245,6 +249,10 @@ class World:
                 await self._roles()
             case "deleteViewer":
                 await self._replace(me)
+
+    async def _go_on(self, at: str, me: Person, answer: Answer) -> None:
+        """At once, since what consent is asked for by is soon over."""
+        await self.step(at, self.people.index(me), crc32(answer.text.encode()))
 
     async def _roles(self) -> None:
         """As they are by now; there is always an administrator among the three."""

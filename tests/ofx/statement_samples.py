@@ -21,14 +21,16 @@ def a_bank_file(
 
 
 def a_broker_file(
-    rows: str = "", positions: str = "", balances: str = "", securities: str = ""
+    rows: str = "", positions: str | None = "", balances: str = "", securities: str = ""
 ) -> bytes:
+    """With `positions` None it says nothing of them."""
+    listed = "" if positions is None else f"<INVPOSLIST>{positions}</INVPOSLIST>"
     return (
         f"{HEADER}<OFX>{SIGN_ON}<INVSTMTMSGSRSV1><INVSTMTTRNRS><INVSTMTRS>"
         "<DTASOF>20260110160000[-5:EST]<CURDEF>USD"
         "<INVACCTFROM><BROKERID>mill.example<ACCTID>Z99-123456</INVACCTFROM>"
         f"<INVTRANLIST><DTSTART>20260101<DTEND>20260110{rows}</INVTRANLIST>"
-        f"<INVPOSLIST>{positions}</INVPOSLIST>{balances}"
+        f"{listed}{balances}"
         "</INVSTMTRS></INVSTMTTRNRS></INVSTMTMSGSRSV1>"
         f"<SECLISTMSGSRSV1><SECLIST>{securities}</SECLIST></SECLISTMSGSRSV1></OFX>"
     ).encode()

@@ -185,6 +185,8 @@ def test_an_unknown_currency_makes_the_account_and_its_rows_unreadable() -> None
     scopes = [u.scope for u in statement.unreadable]
     assert scopes == [SyncScope.ACCOUNTS, SyncScope.TRANSACTIONS, SyncScope.TRANSACTIONS]
     assert all("MILES" in u.reason for u in statement.unreadable)
+    unsaid = statement_of(a_bank_file("", currency="")).unreadable[0]
+    assert (statement.unreadable[0].raw, unsaid.raw) == ("BANK ····6789 MILES", "BANK ····6789")
 
 
 def test_a_number_too_long_to_store_is_kept_and_not_rounded() -> None:
@@ -269,3 +271,38 @@ def test_a_file_over_the_cap_is_too_large() -> None:
     with pytest.raises(UnreadableFile) as caught:
         statement_of(b" " * (FILE_BYTES_MAX + 1))
     assert caught.value.code is ErrorCode.FILE_TOO_LARGE
+
+
+@pytest.mark.parametrize(
+    "number",
+    [
+        "<ACCTID>987654321",
+        "<ACCTID >987654321",
+        "<ACCTID x='1'>987654321",
+        "<ACCTID><![CDATA[987654321]]>",
+        "<ACCTID>98< 7654321",
+    ],
+)
+def test_of_what_cannot_be_read_no_text_holds_more_than_the_end_of_an_account_number(
+    number: str,
+) -> None:
+    row = (
+        "<STMTTRN><TRNTYPE>XFER<DTPOSTED>20260105<TRNAMT>none<FITID>1"
+        f"<BANKACCTTO><BANKID>1{number}</ACCTID><ACCTTYPE>SAVINGS</BANKACCTTO></STMTTRN>"
+    )
+    [lost] = statement_of(a_bank_file(row)).unreadable
+    assert "····4321<" in lost.raw
+    assert "7654" not in lost.raw
+
+
+INDEXED_BYTES_MAX = 2_600  # of one column; PostgreSQL takes no longer row into an index
+
+
+def test_an_id_longer_than_ofx_has_them_is_not_read_and_a_long_text_makes_no_long_key() -> None:
+    row, name = "<STMTTRN><TRNTYPE>XFER<DTPOSTED>20260105<TRNAMT>-1", "\u0390" * 5_000
+    rows = f"{row}<FITID>{'1' * 256}</STMTTRN>{row}<NAME>{name}</STMTTRN>"
+    statement = statement_of(a_bank_file(rows))
+    assert "FITID" in statement.unreadable[0].reason
+    [named] = statement.transactions
+    assert len(named.description) == 5_000
+    assert len(named.key.encode()) < INDEXED_BYTES_MAX

@@ -8,8 +8,10 @@ import pytest
 from adapters.ofx.statements import statement_of
 from domain.accounts import AccountType
 from domain.errors import UnreadableFile
+from domain.imports import CASH_ALONE
 from domain.money import Currency, Money
 from domain.securities import AssetType, OptionSide, OptionTerms
+from domain.sync import SyncScope
 from domain.transactions import TransactionSubtype as S
 from tests.builders import stated
 from tests.ofx.samples import transaction
@@ -55,6 +57,12 @@ def test_a_trade_has_our_signs_whatever_those_of_the_file(
     assert row.security is not None
     assert row.security.symbol == "AAPL"
     assert row.security.cusip == "037833100"
+
+
+def test_a_sale_that_brings_less_than_its_charges_costs_money() -> None:
+    inner = "<UNITS>-1<UNITPRICE>0.30<COMMISSION>0.65<TOTAL>-0.35"
+    row = one(statement_of(a_broker_file(a_trade("SELLSTOCK", inner), securities=APPLE)))
+    assert (row.subtype, row.amount.amount) == (S.SELL, dec("-0.35"))
 
 
 def test_commission_fees_and_load_are_one_negative_charge() -> None:
@@ -136,6 +144,14 @@ def test_positions_are_worth_what_is_stated_with_shorts_negative() -> None:
     assert stated(statement.accounts[0]).amount == 2000 - 150 + 9850 + 1082
 
 
+def test_a_ticker_that_is_too_long_for_one_is_kept_with_its_position() -> None:
+    long = APPLE.replace("aapl", "A" * 65)
+    position = a_position("POSSTOCK", "<UNITS>1<MKTVAL>5")
+    statement = statement_of(a_broker_file(positions=position, securities=long))
+    assert not statement.holdings
+    assert "TICKER" in statement.unreadable[0].reason
+
+
 def test_an_id_without_its_check_digit_is_the_institutions_own() -> None:
     row = a_trade("BUYSTOCK", "<UNITS>1<UNITPRICE>1<TOTAL>-1").replace("037833100", "037833101")
     security = one(statement_of(a_broker_file(row))).security
@@ -200,6 +216,68 @@ def test_a_sweep_fund_that_is_also_the_cash_counts_once() -> None:
 
     assert statement.holdings[0].security.asset_type is AssetType.CASH_EQUIVALENT
     assert stated(statement.accounts[0]).amount == 750
+
+
+CASH = "<INVBAL><AVAILCASH>120<MARGINBALANCE>-20<SHORTBALANCE>0</INVBAL>"
+TEN = a_position("POSSTOCK", "<POSTYPE>LONG<UNITS>10<UNITPRICE>200<MKTVAL>2000")
+
+
+def and_then(first: bytes, second: bytes, *, as_of: str = "20260210") -> bytes:
+    """Both statements in one file, the second of a later day."""
+    whole, more = first.decode(), second.decode().replace("<DTASOF>20260110", f"<DTASOF>{as_of}")
+    inner = more[more.index("<INVSTMTTRNRS>") : more.index("</INVSTMTMSGSRSV1>")]
+    return whole.replace("</INVSTMTMSGSRSV1>", f"{inner}</INVSTMTMSGSRSV1>").encode()
+
+
+def test_without_a_list_of_positions_nothing_is_said_of_them() -> None:
+    silent = statement_of(a_broker_file(positions=None, balances=CASH))
+    assert not silent.holdings_complete
+    assert (stated(silent.accounts[0]).amount, silent.accounts[0].is_cash_alone) == (
+        dec("100"),
+        True,
+    )
+
+    total = statement_of(a_broker_file(positions=None, balances=NET_WORTH)).accounts[0]
+    assert (stated(total).amount, total.is_cash_alone) == (dec("2500.01"), False)
+
+
+@pytest.mark.parametrize("empty", ["<INVPOSLIST></INVPOSLIST>", "<INVPOSLIST/>", "<INVPOSLIST />"])
+def test_a_list_of_positions_that_is_empty_says_that_there_are_none(empty: str) -> None:
+    file = a_broker_file(positions="", balances=CASH).decode()
+    none = statement_of(file.replace("<INVPOSLIST></INVPOSLIST>", empty).encode())
+    [account] = none.accounts
+    assert none.holdings_complete == [account.key]
+    assert (stated(account).amount, account.is_cash_alone) == (dec("100"), False)
+
+
+def test_in_one_file_a_statement_without_positions_leaves_those_of_another() -> None:
+    held = a_broker_file(positions=TEN, balances=CASH, securities=APPLE)
+    silent = a_broker_file(positions=None, balances=CASH.replace("120", "777"))
+    for file in (and_then(held, silent), and_then(held, silent, as_of="20251231")):
+        statement = statement_of(file)
+        [account], [holding], [said] = statement.accounts, statement.holdings, statement.unreadable
+        assert (stated(account).amount, holding.quantity) == (dec("2100"), dec("10"))
+        assert statement.holdings_complete == [account.key]
+        assert (said.scope, said.reason) == (SyncScope.ACCOUNTS, CASH_ALONE)
+
+    worth = statement_of(and_then(held, a_broker_file(positions=None, balances=NET_WORTH)))
+    assert stated(worth.accounts[0]).amount == dec("2500.01")
+    assert [h.quantity for h in worth.holdings] == [10]
+
+    sold = statement_of(and_then(a_broker_file(positions="", balances=CASH), silent))
+    assert (stated(sold.accounts[0]).amount, sold.accounts[0].is_cash_alone) == (dec("757"), False)
+
+
+@pytest.mark.parametrize(
+    "other", [TEN.replace("<UNITS>10", "<UNITS>ten"), "<POSCOIN><UNITS>1</POSCOIN>"]
+)
+def test_positions_that_cannot_all_be_read_are_neither_complete_nor_added_up(other: str) -> None:
+    file = a_broker_file(positions=TEN + other, balances=CASH, securities=APPLE)
+    statement = statement_of(file)
+    assert len(statement.holdings) == 1
+    assert not statement.holdings_complete
+    assert statement.accounts[0].balance is None
+    assert len(statement.unreadable) == 2  # the position, and the balance
 
 
 def test_two_statements_of_one_account_are_one_account_with_each_row_once() -> None:

@@ -1,10 +1,12 @@
 """What became of a simulated account at Alpaca: a bit of everything, over fourteen months."""
 
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 
 from adapters.providers.alpaca import Alpaca
 from adapters.providers.configuration import Client
+from domain.providers import Budgets
 from domain.sync import PullRequest, SyncScope
 from tests.providers.fakes import Clock
 from tests.providers.simulators.alpaca import (
@@ -64,8 +66,13 @@ def a_client(sim: AlpacaSimulator) -> Client:
     return Client(base_url=sim.url, id=CLIENT_ID, secret=CLIENT_SECRET)
 
 
-def in_process(sim: AlpacaSimulator, clock: Clock | None = None) -> Alpaca:
-    return Alpaca(sim.inside(clock or Clock()), a_client(sim))
+def in_process(
+    sim: AlpacaSimulator, clock: Clock | None = None, *, budgets: Budgets | None = None
+) -> Alpaca:
+    outside = sim.inside(clock or Clock())
+    if budgets is not None:
+        outside = replace(outside, budgets=budgets)
+    return Alpaca(outside, a_client(sim))
 
 
 def a_request(sim: AlpacaSimulator, **said: object) -> PullRequest:

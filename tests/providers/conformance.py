@@ -7,13 +7,15 @@ from everybody; and `Hostile` (in hostile.py): 300 and more wrong answers, made 
 import re
 from collections import Counter
 from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass, fields, replace
+from contextlib import suppress
+from dataclasses import dataclass, field, fields, replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 from domain.accounts import AccountGroup
+from domain.errors import ProviderUnavailable
 from domain.money import Money, storable
-from domain.providers import Provider
+from domain.providers import Allowance, Budgets, Provider
 from domain.sync import (
     Page,
     PullRequest,
@@ -42,16 +44,41 @@ _UNSTORABLE = re.compile(r"[\x00\ud800-\udfff]")
 
 @dataclass(frozen=True, kw_only=True)
 class Case:
-    """`is_hostile`: ids may repeat. `reads_a_file`: it is read whole, whatever is asked for."""
+    """`is_hostile`: ids may repeat. `reads_a_file`: it is read whole, whatever is asked for.
+
+    `within` makes the provider with such budgets; `a_run` are the calls that each run of a pull
+    may make, of which it makes `anew` as every run does.
+    """
 
     name: str
     make: Callable[[], Provider]
     request: PullRequest
     is_hostile: bool = False
     reads_a_file: bool = False
+    within: Callable[[Budgets], Provider] | None = None
+    a_run: int = 8
+    anew: int = 0
 
     def __str__(self) -> str:
         return self.name
+
+
+@dataclass(slots=True)
+class Spare:
+    """So many calls of each allowance, and no more before tomorrow."""
+
+    calls: int = 1_000
+    taken: Counter[str] = field(default_factory=Counter)
+
+    async def take(self, key: str, allowance: Allowance, at: datetime) -> timedelta | None:
+        if self.taken[allowance.name] >= self.calls:
+            return timedelta(days=1)
+        self.taken[allowance.name] += 1
+        return None
+
+    @property
+    def most(self) -> int:
+        return max(self.taken.values(), default=0)
 
 
 async def pulled(provider: Provider, request: PullRequest) -> list[Page]:
@@ -118,6 +145,31 @@ class Conformance:
                 case.request, cursor=pages[number].cursor, at=case.request.at + timedelta(minutes=5)
             )
             assert await pulled(provider, later) == pages[number + 1 :]
+
+    async def test_what_a_budget_stops_goes_on_there_with_the_next(self, case: Case) -> None:
+        """In as many runs as it takes; none asks again for what the one before it has told."""
+        if case.within is None:
+            return
+        ample = Spare()
+        whole = await pulled(case.within(ample), case.request)
+        found: list[Page] = []
+        runs = asked = 0
+        while not found or found[-1].progress < 1:
+            spare, runs = Spare(case.a_run), runs + 1
+            assert runs < 20, "it never comes to its end"
+            later = replace(case.request, cursor=found[-1].cursor if found else None)
+            with suppress(ProviderUnavailable):
+                async for page in case.within(spare).pull(later):
+                    found.append(page)  # noqa: PERF401 - those before a refusal too
+            asked += spare.most
+
+        for rows in ("accounts", "holdings", "transactions", "balances", "unreadable"):
+            assert [row for page in found for row in getattr(page, rows)] == [
+                row for page in whole for row in getattr(page, rows)
+            ]
+        assert runs > 1 or ample.most <= case.a_run
+        assert asked <= ample.most + (runs - 1) * case.anew
+        assert found[-1].position == whole[-1].position
 
     async def test_progress_grows_and_ends_at_one(self, case: Case) -> None:
         progress = [page.progress for page in await pulled(case.make(), case.request)]

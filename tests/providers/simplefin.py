@@ -7,7 +7,7 @@ from decimal import Decimal
 
 from adapters.providers.configuration import Configuration
 from adapters.providers.simplefin import SimpleFin
-from domain.providers import Allowance
+from domain.providers import Allowance, Budgets
 from domain.sync import Page, PullRequest
 from domain.transactions import TransactionStatus
 from domain.transactions import TransactionSubtype as S
@@ -24,11 +24,16 @@ class Roomy:
 
 
 def a_provider(
-    sim: SimpleFinServer, *, clock: Clock | None = None, days: int = 60, roomy: bool = False
+    sim: SimpleFinServer,
+    *,
+    clock: Clock | None = None,
+    days: int = 60,
+    roomy: bool = False,
+    budgets: Budgets | None = None,
 ) -> SimpleFin:
     outside = sim.inside(clock or Clock())
-    if roomy:
-        outside = replace(outside, budgets=Roomy())
+    if roomy or budgets:
+        outside = replace(outside, budgets=budgets or Roomy())
     configuration = Configuration(simplefin_hosts=(sim.host,), simplefin_window_days=days)
     return SimpleFin(outside, configuration)
 

@@ -35,7 +35,13 @@ class TestAlpaca(Conformance):
     @pytest.fixture
     def case(self) -> Case:
         sim = a_simulator()
-        return Case(name="alpaca", make=lambda: in_process(sim), request=a_request(sim))
+        return Case(
+            name="alpaca",
+            make=lambda: in_process(sim),
+            request=a_request(sim),
+            within=lambda b: in_process(sim, budgets=b),
+            anew=1,
+        )
 
 
 async def test_nothing_is_asked_that_the_description_does_not_have() -> None:

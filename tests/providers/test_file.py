@@ -8,6 +8,8 @@ import pytest
 
 from adapters.providers import providers
 from adapters.providers.file import ANY, CHASE, FileProvider
+from adapters.providers.kit.faults import Fault
+from adapters.providers.kit.names import NAMES
 from domain.errors import Conflict, UnreadableFile
 from domain.imports import FILE_BYTES_MAX, Statement
 from domain.links import AuthMethod, Capability
@@ -83,8 +85,12 @@ async def test_a_file_is_parsed_outside_the_event_loop() -> None:
 
 
 async def test_a_file_that_is_no_statement_is_unreadable() -> None:
-    with pytest.raises(UnreadableFile, match="not an OFX, QFX or QBO file"):
-        await pulled(FileProvider(ANY, statement_of), a_request(b"Date,Amount\n2026-01-01,5\n"))
+    for file, reason in (
+        (b"a letter to the bank", "not an OFX, QFX or QBO file"),
+        (b"Date,Amount\n2026-01-01,5\n", "no layout that is known here .* Date, Amount; known"),
+    ):
+        with pytest.raises(UnreadableFile, match=reason):
+            await pulled(FileProvider(ANY, statement_of), a_request(file))
 
 
 async def test_a_pull_without_a_file_is_unreadable() -> None:
@@ -108,6 +114,13 @@ def test_both_slugs_take_four_kinds_of_files(slug: str, info: object) -> None:
     assert [f.extension for f in provider.info.import_formats] == ["ofx", "qfx", "qbo", "csv"]
     assert {f.provider_slug for f in provider.info.import_formats} == {slug}
     assert {f.max_bytes for f in provider.info.import_formats} == {FILE_BYTES_MAX}
+
+
+def test_what_a_provider_did_is_told_by_its_display_name() -> None:
+    pulled = [p.info for p in providers(statement_of, outside()).values() if p.info.can_be_pulled]
+    assert {info.slug: info.name for info in pulled} == NAMES
+    refusal = Fault.REJECTED.refusal("schwab")
+    assert refusal.message == "Charles Schwab refused the credentials"
 
 
 def test_the_list_of_providers_is_filtered_by_slug() -> None:

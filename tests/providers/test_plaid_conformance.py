@@ -69,6 +69,8 @@ def a_case(name: str) -> Case:
         make=lambda: Plaid(a_client(sim), sim.inside(Clock())),
         request=a_request(sim, item),
         is_hostile=name == "hostile",
+        within=lambda b: Plaid(a_client(sim), replace(sim.inside(Clock()), budgets=b)),
+        anew=8,
     )
 
 

@@ -249,12 +249,24 @@ def test_every_status_is_one_of_ours(said: str | None, expected: TransactionStat
 
 @pytest.mark.parametrize(
     "said",
-    ["2025-01-14T05:15:12+0000", "2025-01-14", "2025-01-14T00:00:00.000Z", "2025-01-14T23:59:59Z"],
+    [
+        "2025-01-14T05:15:12+0000",
+        "2025-01-15T01:30:00.000Z",  # in the evening there
+        "2025-01-14T05:00:00+0000",  # midnight there
+        "2025-01-14T00:00:00.000Z",  # no time at all
+        "2025-01-14",
+    ],
 )
-def test_a_day_is_as_it_was_written(said: str) -> None:
+def test_a_day_is_that_of_new_york(said: str) -> None:
     entry = some_books().enter("JOURNAL", WHEN, "1", paid("1"))
     entry |= {"tradeDate": said, "settlementDate": said}
     assert (a_row(entry).date, a_row(entry).settlement_date) == (WHEN.date(), WHEN.date())
+
+
+@pytest.mark.parametrize(("said", "day"), [("T03:59:59Z", 1), ("T04:00:00Z", 2)])
+def test_in_summer_it_begins_an_hour_earlier(said: str, day: int) -> None:
+    entry = some_books().enter("JOURNAL", WHEN, "1", paid("1"))
+    assert a_row(entry | {"tradeDate": f"2025-07-02{said}"}).date == date(2025, 7, day)
 
 
 def test_zero_is_a_number_and_so_an_id() -> None:

@@ -1,6 +1,7 @@
 """Schwab keeps every provider's promises, over a server that checks and answers as Schwab does."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, time, timedelta
 from typing import ClassVar
 
@@ -23,7 +24,13 @@ class TestSchwab(Conformance):
         sim = a_sim()
         if request.param == "nothing":
             sim.books = []
-        return Case(name=request.param, make=lambda: a_schwab(sim), request=a_request(sim))
+        return Case(
+            name=request.param,
+            make=lambda: a_schwab(sim),
+            request=a_request(sim),
+            within=lambda b: a_schwab(sim, replace(sim.inside(Clock()), budgets=b)),
+            anew=4,  # who there is, how they are called, and what was looked at to learn how to ask
+        )
 
 
 class TestScenarios(Scenarios):

@@ -1,5 +1,6 @@
 """What becomes of a pull of Schwab where something is refused, missing or cannot be read."""
 
+from contextlib import suppress
 from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
@@ -230,3 +231,32 @@ async def test_what_was_pending_and_cannot_be_read_now_may_be_pending_still() ->
     books.entries.clear()
     third = (await told(sim, since=since, position=second.position))[-1]
     assert [*third.pending[books.hash]] == []
+
+
+async def test_a_pull_that_runs_out_of_time_goes_on_there_and_no_account_has_failed() -> None:
+    """Two accounts of ten years each, where an answer takes 100 s, and a pull has 900."""
+    sim, clock = (
+        a_sim(*(some_books(number=f"7123456{n}", hash=f"C{n}" * 32) for n in (3, 4))),
+        Clock(),
+    )
+    for books in sim.books:
+        for year in range(10):
+            books.enter("JOURNAL", AT - timedelta(days=365 * year + 5), "1", paid("1"))
+
+    def late(body: bytes) -> bytes:
+        clock.seconds += 100
+        return body
+
+    sim.mutate(late, path=HISTORY, times=100)
+    found: list[Page] = []
+    for _ in range(3):
+        cursor = found[-1].cursor if found else None
+        with suppress(ProviderUnavailable):
+            async for page in a_schwab(sim, sim.inside(clock)).pull(a_request(sim, cursor=cursor)):
+                found.append(page)  # noqa: PERF401 - those before a refusal too
+    assert found[-1].progress == 1
+    assert not failures(found)
+    assert len(rows_of(found)) == 20
+    windows = [(request.path, request.param("startDate")) for request in sim.asked(HISTORY)]
+    assert len({*windows}) == 20
+    assert len(windows) == 21  # the newest of the first, by which it learns how to ask

@@ -46,6 +46,8 @@ class TestSimpleFin(Conformance):
             make=lambda: a_provider(sim, roomy=True),
             request=a_request(sim),
             is_hostile=kind == "hostile",
+            within=lambda b: a_provider(sim, budgets=b),
+            a_run=1,
         )
 
 

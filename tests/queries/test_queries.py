@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Sequence
 from contextlib import nullcontext
+from dataclasses import replace
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from zoneinfo import ZoneInfo
@@ -15,9 +16,10 @@ from domain.history import BalanceSnapshot, Interval, Span
 from domain.holdings import HoldingFilter
 from domain.identity import new_id
 from domain.links import LinkId
+from domain.money import Currency
 from domain.queries.accounts import accounts_by_id, accounts_of_links
 from domain.queries.budget import Budget
-from domain.queries.history import balance_history, latest_balances, snapshots_in
+from domain.queries.history import balance_history, latest_balances, snapshots_in, span
 from domain.queries.holdings import holdings_of_accounts
 from domain.queries.holdings import totals as holding_totals
 from domain.queries.links import links_by_id
@@ -25,6 +27,7 @@ from domain.queries.pages import within
 from domain.queries.portfolio import net_worth, net_worth_history
 from domain.queries.sync import last_runs, quarantine, runs_by_id
 from domain.queries.transactions import totals, transactions, transactions_of_accounts
+from domain.rates import Publication
 from domain.sync import RunId
 from domain.transactions import TransactionFilter, TransactionOrder
 from tests.schema.builders import (
@@ -223,6 +226,29 @@ async def test_today_agrees_with_net_worth_whatever_the_fractions(
     assert (last.liabilities, last.by_group) == (now.liabilities, now.by_group)
     assert now.total.amount == now.assets.amount + now.liabilities.amount
     assert now.total.amount == now.total.amount.quantize(Decimal("0.01"))
+
+
+@pytest.mark.parametrize("zone", ["Pacific/Honolulu", "UTC", "Pacific/Kiritimati"])
+@pytest.mark.parametrize("hour", [1, 23])
+async def test_today_has_the_rates_of_net_worth_wherever_the_viewer_lives(
+    ledger: Ledger, zone: str, hour: int
+) -> None:
+    at = NOW.replace(hour=hour)
+    ledger.user = replace(ledger.user, time_zone=zone)
+    ledger.accounts.append(an_account(name="euros", balance=money("100", "EUR")))
+    ledger.published += [
+        Publication(TODAY + timedelta(days=n), {Currency("USD"): Decimal("1.2") + n})
+        for n in (-1, 0, 1)
+    ]
+    reads = LedgerReads(ledger)
+
+    now = await net_worth(reads, None, at)
+    within = await span(reads, None, None, at)
+    points = await net_worth_history(
+        reads, within=within, interval=Interval.DAY, into=None, at=at, budget=Budget()
+    )
+
+    assert points[-1].total == now.total
 
 
 async def test_an_account_without_a_past_has_no_value_before_today(ledger: Ledger) -> None:

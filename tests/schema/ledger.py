@@ -8,7 +8,7 @@ from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Any, TypeVar
 
-from domain.accounts import Account, AccountId, in_order
+from domain.accounts import Account, AccountId
 from domain.changes import Changed, Position
 from domain.events import EventId
 from domain.history import BalanceSnapshot, SnapshotSource
@@ -32,6 +32,7 @@ from domain.transactions import (
     TransactionOrder,
     TransactionStatus,
 )
+from tests.builders import in_order
 from tests.rates.publications import rates_of
 
 T = TypeVar("T")
@@ -174,8 +175,8 @@ class LedgerReads:
         limit: int,
         after: TransactionKey | None,
     ) -> Sequence[Transaction]:
-        rows = (await self._send("transactions")).transactions
-        return _happened(rows, filter, order, after)[:limit]
+        ledger = await self._send("transactions")
+        return _happened(ledger, filter, order, after)[:limit]
 
     async def transactions_of(
         self,
@@ -186,21 +187,21 @@ class LedgerReads:
         limit: int,
         after: TransactionKey | None,
     ) -> Sequence[Transaction]:
-        rows = (await self._send("transactions_of")).transactions
-        return _each(_happened(rows, filter, order, after), accounts, limit)
+        ledger = await self._send("transactions_of")
+        return _each(_happened(ledger, filter, order, after), accounts, limit)
 
     async def transactions_by_id(self, ids: Sequence[TransactionId]) -> Sequence[Transaction]:
         return [t for t in (await self._send("transactions_by_id")).transactions if t.id in ids]
 
     async def count_transactions(self, filter: TransactionFilter) -> int:
-        rows = (await self._send("count_transactions")).transactions
-        return len(_happened(rows, filter, TransactionOrder.DATE_ASC, None))
+        ledger = await self._send("count_transactions")
+        return len(_happened(ledger, filter, TransactionOrder.DATE_ASC, None))
 
     async def count_transactions_of(
         self, accounts: Sequence[AccountId], filter: TransactionFilter
     ) -> Mapping[AccountId, int]:
-        rows = (await self._send("count_transactions_of")).transactions
-        return _counts(_happened(rows, filter, TransactionOrder.DATE_ASC, None), accounts)
+        ledger = await self._send("count_transactions_of")
+        return _counts(_happened(ledger, filter, TransactionOrder.DATE_ASC, None), accounts)
 
     async def snapshots(
         self, accounts: Sequence[AccountId], *, since: datetime, before: datetime, limit: int
@@ -308,7 +309,7 @@ def _held(
         if (filter.include_closed or h.is_active)
         and (filter.account_ids is None or h.account_id in filter.account_ids)
         and (filter.asset_types is None or h.security.asset_type in filter.asset_types)
-        and filter.symbol in (None, h.security.symbol)
+        and _is_symbol(filter.symbol, h.security)
     ]
 
     def at(h: Holding) -> tuple[str, Any]:
@@ -319,29 +320,35 @@ def _held(
     return sorted((h for h in kept if begin is None or at(h) > begin), key=at)
 
 
+def _is_symbol(asked: str | None, security: Security | None) -> bool:
+    held = None if security is None else security.symbol
+    return asked is None or (held is not None and held.upper() == asked.upper())
+
+
 def _happened(
-    rows: Iterable[Transaction],
+    ledger: Ledger,
     f: TransactionFilter,
     order: TransactionOrder,
     after: TransactionKey | None,
 ) -> list[Transaction]:
-    assert f.link_ids is None, "links are resolved to accounts before the store is asked"
+    links = {a.id: a.link_ids for a in ledger.accounts}
 
     def among(allowed: Sequence[Any] | None, value: Any) -> bool:
         return allowed is None or value in allowed
 
     kept = [
         t
-        for t in rows
+        for t in ledger.transactions
         if (f.include_removed or t.removed_at is None)
         and among(f.account_ids, t.account_id)
+        and (f.link_ids is None or not {*f.link_ids}.isdisjoint(links[t.account_id]))
         and among(f.types, t.type)
         and among(f.subtypes, t.subtype)
         and among(f.statuses, t.status)
         and among(f.categories, t.category)
         and (f.since is None or t.date >= f.since)
         and (f.until is None or t.date <= f.until)
-        and (f.symbol is None or (t.security is not None and t.security.symbol == f.symbol))
+        and _is_symbol(f.symbol, t.security)
         and (
             f.search is None
             or f.search.casefold() in f"{t.description}\n{t.merchant or ''}".casefold()

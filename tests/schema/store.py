@@ -13,14 +13,15 @@ from domain.audit import Attempt, AuditOutcome
 from domain.errors import NotFound
 from domain.events import Event
 from domain.history import BalanceSnapshot
+from domain.holdings import Holding
 from domain.identity import Actor, SecurityConfig, Session, SessionId, User, UserId
 from domain.imports import ImportFile
 from domain.limits import Limit, Verdict
 from domain.links import Link, LinkId, LinkStatus, SealedCredentials
 from domain.merging import Merge
 from domain.money import Currency
-from domain.ports import KnownUser, LiveSession
 from domain.rates import Rates
+from domain.storage.doors import KnownUser, LiveSession
 from domain.storage.work import Change, Work
 from domain.sync import QuarantinedRow, RunId, SyncRun, SyncStatus, SyncTrigger
 from domain.transactions import Transaction, TransactionId
@@ -89,7 +90,8 @@ class _Work:
         self.users, self.sessions = _Users(ledger), _Sessions(sessions, spent)
         self.security = _Security()
         self.links, self.accounts, self.runs = _Links(ledger), _Accounts(ledger), _Runs(ledger)
-        self.transactions, self.history = _Transactions(ledger), _History(ledger)
+        self.holdings, self.transactions = _Holdings(ledger), _Transactions(ledger)
+        self.history = _History(ledger)
         self.imports = _Imports()
         self.authorizations = _Authorizations()
 
@@ -228,6 +230,14 @@ class _Accounts:
 
 
 @dataclass(slots=True)
+class _Holdings:
+    ledger: Ledger
+
+    async def of_accounts(self, accounts: Sequence[AccountId]) -> Sequence[Holding]:
+        return [h for h in self.ledger.holdings if h.account_id in accounts]
+
+
+@dataclass(slots=True)
 class _Transactions:
     ledger: Ledger
 
@@ -271,6 +281,11 @@ class _Runs:
             if run.link_id == link_id and not run.status.is_terminal:
                 return run
         return None
+
+    async def last_alike(self, run: SyncRun) -> SyncRun | None:
+        return None
+
+    async def forget_places(self, link_id: LinkId) -> None: ...
 
     async def last_user_finish(self, link_id: LinkId) -> datetime | None:
         ends = [

@@ -311,7 +311,7 @@ async def test_every_part_of_a_transaction_filter_restricts(world: World) -> Non
         "statuses: [SETTLED]",
         'categories: ["Food"]',
         'from: "2026-11-20", to: "2026-11-20"',
-        'symbol: "ACME"',
+        'symbol: "acme"',
         'search: "bAKERY"',
         'minAmount: "-12.34", maxAmount: "-12.34"',
     )

@@ -5,7 +5,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from graphql import GraphQLError, GraphQLScalarType, parse_value
+from graphql import GraphQLError, GraphQLScalarType, parse, parse_value, validate
 
 from schema.schema import schema
 from tests.schema.builders import a_transaction, an_account, money
@@ -127,3 +127,10 @@ async def test_an_integer_is_no_decimal_in_an_operation(world: World) -> None:
     assert refused.data is None
     assert "1234.56" in refused.errors[0]["message"]
     assert taken["transactions"]["totalCount"] == 1
+
+
+def test_a_literal_that_is_not_taken_is_pointed_at() -> None:
+    [error] = validate(schema, parse('{\n  netWorth(currency: "usd") { asOf }\n}'))
+
+    assert error.message == 'expected a string such as "USD"'
+    assert error.locations == [(2, 22)]

@@ -60,6 +60,22 @@ async def test_a_run_of_which_nobody_tells_is_looked_at_all_the_same(world: Worl
     assert [r["status"] for r in payload["runs"]] == ["SUCCEEDED"]
 
 
+@pytest.mark.parametrize(
+    ("provider", "code"), [("withdrawn", "PROVIDER_DISABLED"), ("file", "LINK_NOT_ACTIVE")]
+)
+async def test_a_link_that_cannot_be_pulled_says_whether_files_feed_it_or_nobody_does(
+    world: World, provider: str, code: str
+) -> None:
+    link = a_link(world.ann, provider_slug=provider)
+    world.hers.links.append(link)
+
+    named = (await world.get(SYNC, {"input": {"linkId": gid("Link", link.id)}}))["sync"]
+    every = (await world.get(SYNC, {"input": {}}))["sync"]
+
+    assert [(e["__typename"], e["code"]) for e in named["errors"]] == [("Conflict", code)]
+    assert named["runs"] == every["runs"] == every["errors"] == []
+
+
 async def test_after_waiting_a_run_comes_back_as_it_is(world: World) -> None:
     world.hers.links.append(a_link(world.ann))
     loop = asyncio.get_running_loop()

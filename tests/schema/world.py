@@ -21,8 +21,9 @@ from domain.errors import InvalidInput, UnreadableFile
 from domain.identity import NOBODY, Actor, User
 from domain.imports import Statement
 from domain.links import ProviderInfo
-from domain.ports import App, Doors, Store
+from domain.ports import App, Store
 from domain.providers import Provider
+from domain.storage.doors import Doors
 from domain.storage.reads import Reads
 from domain.sync import Login, Page, PullRequest, QuarantinedRow, RunId
 from schema.context import ClientInfo, Context

@@ -30,7 +30,7 @@ def refused(*words: str, **environ: str | None) -> str:
     [
         ({"DATABASE_URL": None}, "needs a database: set DASHTAM_DATABASE_URL"),
         ({"KEYRING": None}, "needs its own keys: set DASHTAM_KEYRING"),
-        ({"MODE": "prod"}, "DASHTAM_MODE is 'prod': give one of development, production"),
+        ({"MODE": "prod"}, "one of development, production; the nearest is 'production'."),
         ({"DATABSE_URL": "x"}, "is not a setting: the nearest is DASHTAM_DATABASE_URL"),
         ({"PORT": "70000"}, "DASHTAM_PORT is '70000': give a whole number from 1 to 65535"),
         ({"OPS_PORT": "8000"}, "DASHTAM_OPS_PORT is the gateway's own port"),

@@ -4,7 +4,7 @@ import re
 from dataclasses import Field, fields
 from typing import Any
 
-from gateway.settings import Limits, Settings
+from gateway.settings import LimitFigures, Settings
 from tests.containers.compose import EXAMPLE, commented, example
 
 LEAST = {
@@ -15,7 +15,7 @@ LEAST = {
 
 def every_setting() -> dict[str, Field[Any]]:
     ours = {f"DASHTAM_{f.name.upper()}": f for f in fields(Settings) if "parse" in f.metadata}
-    return ours | {f"DASHTAM_LIMIT_{f.name.upper()}": f for f in fields(Limits)}
+    return ours | {f"DASHTAM_LIMIT_{f.name.upper()}": f for f in fields(LimitFigures)}
 
 
 def in_the_example() -> dict[str, str]:

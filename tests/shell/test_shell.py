@@ -1,14 +1,17 @@
 """The commands of the shell: what they do, what they say, and how they end."""
 
 import asyncio
+import os
 import secrets
 import socket
 from pathlib import Path
 
 import pytest
 from alembic.script import ScriptDirectory
+from click.testing import CliRunner
 
 from domain.identity import Actor
+from gateway.__main__ import main
 from gateway.migrate import SCRIPTS, _revisions
 from gateway.settings import Settings
 from gateway.wiring.root import Wired
@@ -255,6 +258,21 @@ async def test_what_cannot_start_says_why_in_one_sentence(
         assert said.err.startswith("dashtam: "), said
         assert words in said.err, said
         assert len(said.err.splitlines()) == 1, said
+
+
+def test_up_listens_where_the_settings_say() -> None:
+    said = CliRunner().invoke(main, ["up"], env={"DASHTAM_PORT": "70000"})
+
+    assert said.exit_code == 2
+    assert "Invalid value for '--port'" in said.output
+
+
+def test_a_folder_without_an_instance_is_said_so(tmp_path: Path) -> None:
+    unset = dict.fromkeys(name for name in os.environ if name.startswith("DASHTAM_"))
+    said = CliRunner().invoke(main, ["user", "list", "--data-dir", str(tmp_path)], env=unset)
+
+    assert said.exit_code == 1
+    assert said.output.startswith(f"dashtam: {tmp_path} holds no instance: give the folder")
 
 
 async def test_a_port_that_is_taken_is_said_so(shell: Shell) -> None:

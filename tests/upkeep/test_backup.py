@@ -13,6 +13,9 @@ import pytest
 from adapters.security.keyring import Keyring
 from gateway import embedded
 from gateway.asgi import create_app
+from gateway.audit.checkpoints import Checkpoints
+from gateway.audit.command import verify
+from gateway.audit.sealer import Sealer
 from gateway.doctor.store import examined
 from gateway.migrate import is_current, migrate
 from gateway.processes import demo
@@ -77,7 +80,10 @@ async def test_a_dump_restored_on_another_server_answers_the_same_and_still_sync
     assert len(seen["accounts"]) > 3
 
     file = str(tmp_path / "dashtam.dump")
+    await seal(before)
     dumped = run(postgres.server, "pg_dump", "-Fc", "-f", file, database.superuser_url)
+    assert await dashboard(before) == seen  # which is an entry that the backup does not have
+    await seal(before)
     kept = tmp_path / "copy-of-keyring.json"
     shutil.copy(tmp_path / "keyring.json", kept)
     there = of(elsewhere)
@@ -89,9 +95,41 @@ async def test_a_dump_restored_on_another_server_answers_the_same_and_still_sync
     assert (restored.returncode, restored.stderr) == (0, "")
     assert await is_current(there.app_url)
     assert revision
+    await its_checkpoints_are_found_to_know_more_until_they_are_moved_away(after)
     assert await dashboard(after) == seen
     assert await sync(after, demo.EMAIL, None, force=True) == 0
     await its_rules_hold(there)
+
+
+async def seal(settings: Settings) -> None:
+    """As a worker does it, down to the last checkpoint."""
+    async with wire(settings) as wired:
+        checkpoints = Checkpoints(settings.checkpoints, wired.audit_keys)
+        sealer = Sealer(wired.pool, wired.audit_keys, checkpoints, wired.app.now)
+        await sealer.run()
+        await sealer.close()
+
+
+async def its_checkpoints_are_found_to_know_more_until_they_are_moved_away(
+    restored: Settings,
+) -> None:
+    said, intact = await verify(restored, print)
+    [bad] = [f for f in [f async for f in examined(restored, works=False)] if f.is_bad]
+    assert not intact
+    for mend in (said, bad.mend or ""):
+        assert "where an older backup was restored, move their files away" in mend
+
+    restored.checkpoints.rename(restored.checkpoints.with_name("moved away"))
+    said, intact = await verify(restored, print)
+    assert not intact
+    assert "after a restore, a worker writes the first one with the next entry" in said
+
+    await dashboard(restored)  # an entry
+    await seal(restored)
+    said, intact = await verify(restored, print)
+    assert intact, said
+    good = [finding.what async for finding in examined(restored, works=False)]
+    assert "the audit log goes on from its last checkpoint" in good
 
 
 async def its_rules_hold(database: Database) -> None:

@@ -12,10 +12,10 @@ taken as it is written.
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal, InvalidOperation
-from zoneinfo import ZoneInfo
 
 from adapters.providers.alpaca.symbols import COIN, pair_of, security_of
 from adapters.providers.kit import (
+    NEW_YORK,
     Malformed,
     Record,
     choice,
@@ -36,7 +36,6 @@ from domain.sync import ReceivedTransaction
 from domain.transactions import TransactionStatus
 from domain.transactions import TransactionSubtype as S
 
-NEW_YORK = ZoneInfo("America/New_York")
 FILL, COIN_FEE = "FILL", "CFEE"
 ZERO = Decimal(0)
 

@@ -151,7 +151,7 @@ class Alpaca:
             account = key(record_of(await asking.get("/v2/account"), PROVIDER), "id")
         except Malformed as fault:
             raise ProviderUnavailable(
-                f"{PROVIDER} does not say which account this is", provider=PROVIDER
+                "Alpaca does not say which account this is", provider=PROVIDER
             ) from fault
         credentials = Secrets({**said, "account": account})
         return Login(identity=account, credentials=credentials, institution=INSTITUTION)

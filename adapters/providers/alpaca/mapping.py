@@ -8,9 +8,9 @@ from collections.abc import Mapping
 from datetime import UTC, date, datetime, time
 from decimal import Decimal
 
-from adapters.providers.alpaca.activities import NEW_YORK
 from adapters.providers.alpaca.symbols import security_of
 from adapters.providers.kit import (
+    NEW_YORK,
     Malformed,
     Record,
     currency_of,

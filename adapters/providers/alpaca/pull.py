@@ -11,10 +11,10 @@ import json
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
-from decimal import ROUND_DOWN, Decimal
+from decimal import Decimal
 from functools import partial
 
-from adapters.providers.alpaca.activities import NEW_YORK, activity_of, day_of
+from adapters.providers.alpaca.activities import activity_of, day_of
 from adapters.providers.alpaca.asking import PROVIDER, Asking
 from adapters.providers.alpaca.mapping import (
     DEFAULT_CURRENCY,
@@ -24,8 +24,18 @@ from adapters.providers.alpaca.mapping import (
     opened_on,
     position_of,
 )
-from adapters.providers.kit import Malformed, Record, key, read_rows, record_of, windows
-from domain.errors import ProviderUnavailable
+from adapters.providers.kit import (
+    NEW_YORK,
+    Malformed,
+    Record,
+    key,
+    list_of,
+    progress,
+    read_rows,
+    record_of,
+    windows,
+)
+from domain.errors import CredentialsRejected, DomainError, ProviderUnavailable
 from domain.sync import OVERLAP, Page, PullRequest, ReceivedAccount, SyncScope
 
 PAGE_SIZE = 100  # the most that Alpaca gives
@@ -82,6 +92,7 @@ class Pull:
         self._of: dict[str, object] = {}  # what every record is given beside what Alpaca said
         self._position: str | None = None
         self._begins = self._today
+        self._refusal: DomainError | None = None  # once the lists that came before it are told
 
     async def pages(self) -> AsyncIterator[Page]:
         request = self._request
@@ -107,6 +118,8 @@ class Pull:
             is_last = self._place.step >= len(plan)
             cursor = END if is_last else self._place.cursor
             yield replace(page, progress=Decimal(1) if is_last else page.progress, cursor=cursor)
+            if self._refusal is not None:
+                raise self._refusal
         raise _endless()
 
     def _plan(self, opened: date | None) -> list[Step]:
@@ -124,7 +137,7 @@ class Pull:
             days = list(windows(earliest, latest, WINDOW_DAYS)) if opened else []
             for n, (first, last) in enumerate(days, 1):
                 done = ACCOUNT_DONE + (EQUITY_DONE - ACCOUNT_DONE) * n / len(days)
-                plan.append(Step(name="equity", progress=_cut(done), since=first, until=last))
+                plan.append(Step(name="equity", progress=progress(done), since=first, until=last))
         if SyncScope.HOLDINGS in scopes:
             plan.append(whole(name="positions", progress=POSITIONS_DONE))
         if SyncScope.TRANSACTIONS in scopes:
@@ -188,7 +201,7 @@ class Pull:
         )
 
     async def _positions(self, step: Step, account: ReceivedAccount) -> Page:
-        rows = _list(await self._asking.get("/v2/positions"))
+        rows = list_of(await self._asking.get("/v2/positions"), PROVIDER)
         found, kept = read_rows(
             [self._with_context(row) for row in rows],
             partial(position_of, account_key=account.key),
@@ -206,7 +219,11 @@ class Pull:
     async def _activities(self, step: Step, account: ReceivedAccount) -> Page:
         here, parts = self._place.step, [await self._some(step, account)]
         while len(parts) < LISTS_A_PAGE and self._place.step == here:
-            parts.append(await self._some(step, account))
+            try:
+                parts.append(await self._some(step, account))
+            except (CredentialsRejected, ProviderUnavailable) as refusal:
+                self._refusal = refusal
+                break
         return replace(
             parts[-1],
             transactions=[row for part in parts for row in part.transactions],
@@ -217,7 +234,8 @@ class Pull:
         """One list of them. The end is a list without any id to go on from: a list that is merely
         short is no proof."""
         place = self._place
-        rows = _list(await self._asking.get("/v2/account/activities", **self._asked(step)))
+        answer = await self._asking.get("/v2/account/activities", **self._asked(step))
+        rows = list_of(answer, PROVIDER)
         ids = [_id(row) for row in rows]
         last = next((n for n in range(len(ids) - 1, -1, -1) if ids[n] is not None), None)
         if last is not None:
@@ -268,7 +286,7 @@ class Pull:
         whole = (self._today - self._begins).days
         read = ((day_of(token or "") or self._begins) - self._begins).days
         share = min(max(Decimal(read) / whole, Decimal(0)), Decimal(1)) if whole > 0 else 1
-        return _cut(POSITIONS_DONE + (ALMOST - POSITIONS_DONE) * share)
+        return progress(POSITIONS_DONE + (ALMOST - POSITIONS_DONE) * share)
 
     def _with_context(self, row: object) -> object:
         """What Alpaca says of the currency goes before that of the account."""
@@ -300,12 +318,6 @@ def _is_within(point: Record, step: Step) -> bool:
         return True
 
 
-def _list(answer: object) -> list[object]:
-    if not isinstance(answer, list):
-        raise _unusable("something else than a list")
-    return answer
-
-
 def _id(row: object) -> str | None:
     try:
         return key(row, "id") if isinstance(row, Mapping) else None
@@ -331,12 +343,8 @@ def _token_of(position: str | None, account_key: str) -> str | None:
     return str(token) if account == account_key else None
 
 
-def _cut(progress: Decimal) -> Decimal:
-    return progress.quantize(Decimal("0.0001"), rounding=ROUND_DOWN)
-
-
 def _unusable(what: str) -> ProviderUnavailable:
-    return ProviderUnavailable(f"{PROVIDER} answered with {what}", provider=PROVIDER)
+    return ProviderUnavailable(f"Alpaca answered with {what}", provider=PROVIDER)
 
 
 def _endless() -> ProviderUnavailable:

@@ -7,8 +7,9 @@ from adapters.providers.kit.egress import Blocked, Egress, checked
 from adapters.providers.kit.faults import Fault, Said
 from adapters.providers.kit.http import Http, Policy
 from adapters.providers.kit.outside import Outside
-from adapters.providers.kit.paging import PAGES_MAX, pages, windows
+from adapters.providers.kit.paging import PAGES_MAX, pages, progress, windows
 from adapters.providers.kit.reading import (
+    NEW_YORK,
     Malformed,
     Record,
     as_record,
@@ -21,6 +22,7 @@ from adapters.providers.kit.reading import (
     inner_or_none,
     instant,
     key,
+    list_of,
     money,
     money_or_none,
     read_rows,
@@ -29,11 +31,13 @@ from adapters.providers.kit.reading import (
     rows_of,
     text,
     text_or_none,
+    text_or_nothing,
     unread,
 )
 from adapters.providers.kit.timing import Deadline, Timing
 
 __all__ = [
+    "NEW_YORK",
     "PAGES_MAX",
     "Blocked",
     "Breaker",
@@ -61,9 +65,11 @@ __all__ = [
     "inner_or_none",
     "instant",
     "key",
+    "list_of",
     "money",
     "money_or_none",
     "pages",
+    "progress",
     "raw_text",
     "read_rows",
     "reading_answer",
@@ -71,6 +77,7 @@ __all__ = [
     "rows_of",
     "text",
     "text_or_none",
+    "text_or_nothing",
     "unread",
     "windows",
 ]

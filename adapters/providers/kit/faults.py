@@ -20,6 +20,7 @@ MISTAKEN       PROVIDER_UNAVAILABLE    nothing: we, or the operator, ask for wha
 from dataclasses import dataclass
 from enum import Enum
 
+from adapters.providers.kit.names import named
 from domain.errors import (
     CredentialsRejected,
     DomainError,
@@ -88,7 +89,7 @@ class Fault(Enum):
         self, provider: str, *, said: str | None = None, retry_after_s: int | None = None
     ) -> DomainError:
         """`said` is what the provider says of it: its code, or words fit for the owner's eyes."""
-        message = f"{provider} {self.words}" + (f" ({said})" if said else "")
+        message = f"{named(provider)} {self.words}" + (f" ({said})" if said else "")
         if self.code is ErrorCode.PROVIDER_UNAVAILABLE:
             return ProviderUnavailable(
                 message, provider=provider, retry_after_s=retry_after_s, action=self.action

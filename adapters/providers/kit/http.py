@@ -19,6 +19,7 @@ from adapters.providers.kit.answers import Answer, Explain, Failed, Reading
 from adapters.providers.kit.breaker import Permit, Refused
 from adapters.providers.kit.egress import Egress, Guarded, checked
 from adapters.providers.kit.host import Host
+from adapters.providers.kit.names import named
 from adapters.providers.kit.timing import Deadline, Timing, back_off_s
 from adapters.providers.kit.wire import SHOWN, Wire, client_of
 from domain.errors import CredentialsRejected, DomainError, ProviderUnavailable
@@ -278,7 +279,7 @@ class Http:
         self, reason: str, retry_after_s: int | None, *, asked: bool = True
     ) -> ProviderUnavailable:
         return ProviderUnavailable(
-            f"{self._provider} {reason}",
+            f"{named(self._provider)} {reason}",
             provider=self._provider,
             retry_after_s=retry_after_s,
             asked=asked,

@@ -19,6 +19,7 @@ from adapters.providers.configuration import Client
 from adapters.providers.kit.answers import Explain
 from adapters.providers.kit.faults import Fault
 from adapters.providers.kit.http import Http
+from adapters.providers.kit.names import named
 from domain.errors import DomainError, ProviderUnavailable
 from domain.providers import Consent
 
@@ -175,4 +176,6 @@ def _lifetime(said: object, provider: str) -> timedelta | None:
 
 
 def _unusable(provider: str) -> ProviderUnavailable:
-    return ProviderUnavailable(f"{provider} answered without a usable token", provider=provider)
+    return ProviderUnavailable(
+        f"{named(provider)} answered without a usable token", provider=provider
+    )

@@ -2,14 +2,22 @@
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from datetime import date, timedelta
+from decimal import ROUND_DOWN, Decimal
 from typing import TypeVar
 
+from adapters.providers.kit.names import named
 from domain.errors import ProviderUnavailable
 
 T = TypeVar("T")
 
+FOURTH = Decimal("0.0001")
 PAGES_MAX = 1_000  # a list that needs more is a bug at one end
 ENDLESS_RETRY_AFTER_S = 3_600
+
+
+def progress(share: Decimal) -> Decimal:
+    """As a page tells it: to four places, and never more than is read."""
+    return share.quantize(FOURTH, rounding=ROUND_DOWN)
 
 
 def windows(since: date, until: date, days_max: int) -> Iterator[tuple[date, date]]:
@@ -44,7 +52,7 @@ async def pages(
             break
         seen.add(cursor)
     raise ProviderUnavailable(
-        f"{provider} does not come to the end of a list",
+        f"{named(provider)} does not come to the end of a list",
         provider=provider,
         retry_after_s=ENDLESS_RETRY_AFTER_S,
     )

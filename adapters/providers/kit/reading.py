@@ -6,8 +6,10 @@ from contextlib import contextmanager
 from datetime import UTC, date, datetime
 from decimal import Decimal, InvalidOperation
 from typing import TypeAlias, TypeVar
+from zoneinfo import ZoneInfo
 
 from adapters.providers.kit.decoding import NonFinite, raw_text, shown
+from adapters.providers.kit.names import named
 from domain.accounts import masked
 from domain.errors import ProviderUnavailable
 from domain.money import Currency, Money, currency, storable
@@ -19,6 +21,7 @@ Record: TypeAlias = Mapping[str, object]
 TEXT_CHARS_MAX = 2_000
 KEY_CHARS_MAX = 255
 YEAR_MIN, YEAR_MAX = 1900, 2199
+NEW_YORK = ZoneInfo("America/New_York")  # where the days of American brokers are
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]+")
 _SURROGATE = re.compile(r"[\ud800-\udfff]")
@@ -46,6 +49,14 @@ def text_or_none(record: Record, name: str) -> str | None:
     if len(value) > TEXT_CHARS_MAX:
         raise Malformed(f"{name} is longer than {TEXT_CHARS_MAX} characters")
     return value.strip() or None
+
+
+def text_or_nothing(record: Record, name: str) -> str | None:
+    """Of what is only told beside: where it is no text, it is as if it were not told."""
+    try:
+        return text_or_none(record, name)
+    except Malformed:
+        return None
 
 
 def text(record: Record, name: str) -> str:
@@ -162,7 +173,18 @@ def as_record(value: object, name: str) -> Record:
 def record_of(answer: object, provider: str) -> Record:
     """A whole answer that ought to be an object. Raises ProviderUnavailable."""
     if not isinstance(answer, Mapping):
-        raise ProviderUnavailable(f"{provider} did not answer with an object", provider=provider)
+        raise ProviderUnavailable(
+            f"{named(provider)} did not answer with an object", provider=provider
+        )
+    return answer
+
+
+def list_of(answer: object, provider: str) -> list[object]:
+    """A whole answer that ought to be a list. Raises ProviderUnavailable."""
+    if not isinstance(answer, list):
+        raise ProviderUnavailable(
+            f"{named(provider)} did not answer with a list", provider=provider
+        )
     return answer
 
 
@@ -170,7 +192,7 @@ def rows_of(answer: Record, name: str, provider: str) -> list[object]:
     """A list that an answer ought to have. Raises ProviderUnavailable."""
     found = answer.get(name)
     if not isinstance(found, list):
-        raise ProviderUnavailable(f"{provider} answered without {name}", provider=provider)
+        raise ProviderUnavailable(f"{named(provider)} answered without {name}", provider=provider)
     return found
 
 
@@ -182,7 +204,8 @@ def reading_answer(provider: str) -> Iterator[None]:
         yield
     except Malformed as fault:
         raise ProviderUnavailable(
-            f"{provider} answered with what cannot be read: {fault.reason}", provider=provider
+            f"{named(provider)} answered with what cannot be read: {fault.reason}",
+            provider=provider,
         ) from fault
 
 

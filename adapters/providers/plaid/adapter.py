@@ -6,14 +6,15 @@ from uuid import UUID
 
 from adapters.providers.configuration import Client
 from adapters.providers.kit import (
-    Malformed,
     Outside,
     Record,
     instant,
     key,
+    reading_answer,
     record_of,
     rows_of,
     text,
+    text_or_nothing,
 )
 from adapters.providers.plaid import item as about
 from adapters.providers.plaid.api import Api
@@ -23,7 +24,7 @@ from adapters.providers.plaid.notices import Notices
 from adapters.providers.plaid.pull import HISTORY, Pull
 from adapters.providers.plaid.replay import read_again
 from domain.cancellation import to_its_end
-from domain.errors import CredentialsRejected, DomainError, ProviderUnavailable
+from domain.errors import CredentialsRejected, DomainError
 from domain.links import AuthMethod, Capability, CredentialField, ProviderCategory, ProviderInfo
 from domain.providers import LinkToken, Notice
 from domain.secret import Secrets
@@ -122,14 +123,15 @@ class Plaid:
 
     async def _begun(self, said: Mapping[str, object]) -> LinkToken:
         answer = await self._api.ask("/link/token/create", said)
-        return LinkToken(
-            token=_said(answer, "link_token"), expires_at=_instant(answer, "expiration")
-        )
+        with reading_answer(SLUG):
+            return LinkToken(
+                token=text(answer, "link_token"), expires_at=instant(answer, "expiration")
+            )
 
     async def _login(self, token: str, item_id: str) -> Login:
         answer = await self._api.ask("/item/get", {"access_token": token})
         item = about.inner(answer, "item")
-        institution_id = about.text_or_nothing(item, "institution_id")
+        institution_id = text_or_nothing(item, "institution_id")
         name = await self._institution(item, institution_id)
         told = await self._api.ask("/accounts/get", {"access_token": token})
         identity = identity_of(institution_id, item_id, rows_of(told, "accounts", SLUG))
@@ -144,7 +146,7 @@ class Plaid:
 
     async def _institution(self, item: Record, id: str | None) -> str | None:
         """Its name, which old Items do not tell by themselves."""
-        if id is None or (name := about.text_or_nothing(item, "institution_name")) is not None:
+        if id is None or (name := text_or_nothing(item, "institution_name")) is not None:
             return None if id is None else name
         answer = await self._api.ask(
             "/institutions/get_by_id", {"institution_id": id, "country_codes": [*COUNTRIES]}
@@ -165,14 +167,5 @@ def _token(credentials: Mapping[str, str]) -> str:
 
 
 def _said(answer: Record, name: str) -> str:
-    try:
+    with reading_answer(SLUG):
         return key(answer, name) if name.endswith("_id") else text(answer, name)
-    except Malformed as fault:
-        raise ProviderUnavailable(f"{SLUG}: {fault.reason}", provider=SLUG) from None
-
-
-def _instant(answer: Record, name: str) -> datetime:
-    try:
-        return instant(answer, name)
-    except Malformed as fault:
-        raise ProviderUnavailable(f"{SLUG}: {fault.reason}", provider=SLUG) from None

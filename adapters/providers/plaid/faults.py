@@ -108,22 +108,22 @@ def explain(status: int, body: object) -> Said | DomainError | None:
         return None
     code = body["error_code"]
     if code == MUTATED:
-        return Mutated(f"{SLUG} changed a list while it was read", provider=SLUG, retry_after_s=60)
+        return Mutated("Plaid changed a list while it was read", provider=SLUG, retry_after_s=60)
     if code in LACKING:
-        lacking = Lacking(f"{SLUG} has none of this ({said.words})", provider=SLUG)
+        lacking = Lacking(f"Plaid has none of this ({said.words})", provider=SLUG)
         lacking.said = said
         return lacking
     if code in GONE:
         f = said.fault
         return Gone(
-            f"{SLUG} {f.words} ({said.words})",
+            f"Plaid {f.words} ({said.words})",
             provider=SLUG,
             code=f.code,
             action=f.action,
             withdrawn=f is Fault.WITHDRAWN,
         )
     if code == NO_KEY:
-        return UnknownKey(f"{SLUG} knows no such key", provider=SLUG)
+        return UnknownKey("Plaid knows no such key", provider=SLUG)
     return said
 
 

@@ -6,8 +6,8 @@ Plaid makes a new Item, with new ids of everything, each time that somebody goes
 import json
 from collections.abc import Iterable
 
-from adapters.providers.kit import Malformed, Record, as_record, text_or_none
-from domain.errors import ProviderUnavailable
+from adapters.providers.kit import Record, as_record, reading_answer, text_or_none
+from adapters.providers.plaid.faults import SLUG
 
 
 def identity_of(institution_id: str | None, item_id: str, accounts: Iterable[object]) -> str:
@@ -23,12 +23,10 @@ def identity_of(institution_id: str | None, item_id: str, accounts: Iterable[obj
 
 
 def _mark(account: object) -> list[str]:
-    try:
+    with reading_answer(SLUG):
         record = as_record(account, "the account")
         lasting = text_or_none(record, "persistent_account_id")
         return ["is", lasting] if lasting else ["like", *_likeness(record)]
-    except Malformed as fault:
-        raise ProviderUnavailable(f"plaid: {fault.reason}", provider="plaid") from None
 
 
 def _likeness(record: Record) -> list[str]:

@@ -11,12 +11,12 @@ from adapters.providers.kit import (
     decimal,
     inner_or_none,
     instant,
+    reading_answer,
     text_or_none,
 )
 from adapters.providers.plaid.accounts import INVESTED, currency_in
 from adapters.providers.plaid.faults import SLUG
 from adapters.providers.plaid.investments import cash_in
-from domain.errors import ProviderUnavailable
 from domain.sync import ReceivedAccount, SyncScope, Unreadable
 
 UPDATED = ("transactions", "investments")  # of which an Item says when they were last read
@@ -24,10 +24,8 @@ UPDATED = ("transactions", "investments")  # of which an Item says when they wer
 
 def inner(answer: Record, name: str) -> Record:
     """An object that an answer ought to have. Raises ProviderUnavailable."""
-    try:
+    with reading_answer(SLUG):
         return as_record(answer.get(name), name)
-    except Malformed as fault:
-        raise ProviderUnavailable(f"{SLUG}: {fault.reason}", provider=SLUG) from None
 
 
 def products(item: Record) -> frozenset[str]:
@@ -56,19 +54,10 @@ def updated_at(answer: Record, otherwise: datetime) -> str:
 
 def expires_at(item: Record) -> datetime | None:
     """When consent ends, None for never. Raises ProviderUnavailable."""
-    try:
-        has_end = item.get("consent_expiration_time") is not None
-        return instant(item, "consent_expiration_time") if has_end else None
-    except Malformed as fault:
-        raise ProviderUnavailable(f"{SLUG}: {fault.reason}", provider=SLUG) from None
-
-
-def text_or_nothing(record: Record, name: str) -> str | None:
-    """What is only told beside, and is no text, is as if it were not told."""
-    try:
-        return text_or_none(record, name)
-    except Malformed:
+    if item.get("consent_expiration_time") is None:
         return None
+    with reading_answer(SLUG):
+        return instant(item, "consent_expiration_time")
 
 
 def is_invested(row: object) -> bool:
@@ -118,11 +107,8 @@ def numbers(answer: Record | None) -> Mapping[str, str]:
 
 def total_of(answer: Record) -> int:
     """Raises ProviderUnavailable."""
-    try:
-        said = decimal(answer, "total_investment_transactions")
-        return int(said)
-    except Malformed as fault:
-        raise ProviderUnavailable(f"{SLUG}: {fault.reason}", provider=SLUG) from None
+    with reading_answer(SLUG):
+        return int(decimal(answer, "total_investment_transactions"))
 
 
 def once(accounts: Iterable[ReceivedAccount]) -> tuple[list[ReceivedAccount], list[Unreadable]]:

@@ -85,4 +85,4 @@ def _usable(record: Record, kid: str, at: datetime) -> ECKey | None:
             return None
         return ECKey.import_key(numbers)
     except (JoseError, ValueError) as fault:
-        raise ProviderUnavailable(f"{SLUG} answered with no key", provider=SLUG) from fault
+        raise ProviderUnavailable("Plaid answered with no key", provider=SLUG) from fault

@@ -7,9 +7,17 @@ import re
 from collections.abc import AsyncIterator, Iterable, Mapping
 from dataclasses import replace
 from datetime import date, timedelta
-from decimal import ROUND_DOWN, Decimal
+from decimal import Decimal
 
-from adapters.providers.kit import Record, inner_or_none, raw_text, read_rows, rows_of
+from adapters.providers.kit import (
+    Record,
+    inner_or_none,
+    progress,
+    raw_text,
+    read_rows,
+    rows_of,
+    text_or_nothing,
+)
 from adapters.providers.plaid import item as about
 from adapters.providers.plaid.accounts import OWED, account_of
 from adapters.providers.plaid.api import Api
@@ -42,7 +50,6 @@ HISTORY = timedelta(days=730)  # of investment transactions; of others Link was 
 # all of the past would be read again each time.
 NO_MONEY = re.compile(r"(iso|unofficial)_currency_code is no currency that we know")
 UNKNOWN = "its account could not be read"
-PARTS = Decimal("0.0001")
 PAGES_MAX = 400
 
 
@@ -83,7 +90,7 @@ class Pull:
                     self._place = self._place.at(step_after)
                 yield replace(
                     page,
-                    progress=_share(number + done, len(plan)),
+                    progress=progress((number + done) / len(plan)),
                     cursor=self._place.text,
                     position=self._reached() if is_last else None,
                 )
@@ -311,7 +318,7 @@ class Pull:
             yield self._investment(rows, answer, since, until), share
             if is_last:
                 return
-        raise ProviderUnavailable(f"{SLUG} does not come to the end of a list", provider=SLUG)
+        raise ProviderUnavailable("Plaid does not come to the end of a list", provider=SLUG)
 
     def _investment(self, rows: list[object], answer: Record, since: date, until: date) -> Page:
         told = with_securities(rows, rows_of(answer, "securities", SLUG))
@@ -359,7 +366,7 @@ class Pull:
 
 
 def _institution(item: Record, request: PullRequest) -> str:
-    name = about.text_or_nothing(item, "institution_name")
+    name = text_or_nothing(item, "institution_name")
     return name or request.credentials.get("institution") or "Plaid"
 
 
@@ -381,7 +388,3 @@ def _pending_in(found: Iterable[ReceivedTransaction]) -> dict[str, list[str]]:
 
 def _list(value: object) -> list[object]:
     return value if isinstance(value, list) else []
-
-
-def _share(reached: Decimal, whole: int) -> Decimal:
-    return (reached / whole).quantize(PARTS, rounding=ROUND_DOWN)

@@ -3,7 +3,8 @@
 The pages of one list belong together: Plaid lets it begin anew where something changes while it is
 read, and what a page of the list before said may then never have been. So it is read to its end
 before any of it is stored; each page in our terms at once, which take a quarter of the memory. A
-killed pull goes on after its last stored page, with the cursor of that page.
+killed pull goes on after its last stored page, with the cursor of that page. One that is stopped
+before the end of the list reads it anew: nothing of it is known to be true by then.
 """
 
 from collections.abc import AsyncIterator, Callable
@@ -73,7 +74,7 @@ class Updates:
                 continue
             return Listed(found, restarted, not cursor and found[-1].is_whole)
         raise ProviderUnavailable(
-            f"{SLUG} changes a list faster than it can be read", provider=SLUG, retry_after_s=300
+            "Plaid changes a list faster than it can be read", provider=SLUG, retry_after_s=300
         )
 
     async def _pages(self, cursor: str) -> AsyncIterator[Update]:
@@ -90,14 +91,14 @@ class Updates:
             following = page.get("next_cursor")
             has_more = page.get("has_more")
             if not isinstance(following, str) or not isinstance(has_more, bool):
-                raise ProviderUnavailable(f"{SLUG} answered without a cursor", provider=SLUG)
+                raise ProviderUnavailable("Plaid answered without a cursor", provider=SLUG)
             is_one = following.isascii() and following.isprintable()
             if (
                 not is_one
                 or len(following) > CURSOR_CHARS_MAX
                 or (has_more and following == cursor)
             ):
-                raise ProviderUnavailable(f"{SLUG} answered with no cursor", provider=SLUG)
+                raise ProviderUnavailable("Plaid answered with no cursor", provider=SLUG)
             for name in ("added", "modified", "removed"):
                 rows_of(page, name, SLUG)
             is_whole = page.get("transactions_update_status") == ALL_READY
@@ -105,7 +106,7 @@ class Updates:
             if not has_more:
                 return
             cursor = following
-        raise ProviderUnavailable(f"{SLUG} does not come to the end of a list", provider=SLUG)
+        raise ProviderUnavailable("Plaid does not come to the end of a list", provider=SLUG)
 
     async def _page(self, cursor: str) -> Record:
         said: dict[str, object] = {"access_token": self._token, "count": COUNT}

@@ -10,7 +10,7 @@ import json
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
-from decimal import ROUND_DOWN, Decimal
+from decimal import Decimal
 from typing import TypeAlias
 
 from adapters.providers.kit import (
@@ -18,6 +18,7 @@ from adapters.providers.kit import (
     Http,
     Record,
     decimal,
+    progress,
     read_rows,
     record_of,
     rows_of,
@@ -36,7 +37,6 @@ from domain.sync import Page, PullRequest, ReceivedAccount, SyncScope
 ROWS_A_PAGE = 500
 BALANCES_A_PAGE = 1_000
 LISTS_A_PAGE = 10  # asked for before any of them is stored
-_FOURTH = Decimal("0.0001")
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,11 +84,10 @@ class Pull:
             here = Place(self._place.day, END)
             if number < len(plan):
                 here = Place(self._place.day, *plan[number], offset)
-            progress = (reached / len(plan)).quantize(_FOURTH, rounding=ROUND_DOWN)
-            yield replace(page, progress=progress, cursor=here.cursor)
+            yield replace(page, progress=progress(reached / len(plan)), cursor=here.cursor)
             if number == len(plan):
                 return
-        raise ProviderUnavailable("sandbox does not come to an end", provider="sandbox")
+        raise ProviderUnavailable("Sandbox does not come to an end", provider="sandbox")
 
     def _plan(self, accounts: list[ReceivedAccount]) -> Plan:
         """Every list that will be read, in order."""

@@ -106,7 +106,7 @@ class Schwab:
         """
         grant = await self._consents.exchanged(unquote(code), consent)  # some bring it as it stood
         if grant.refresh_token is None:
-            raise ProviderUnavailable("schwab sent no refresh token", provider=SLUG)
+            raise ProviderUnavailable(f"{INSTITUTION} sent no refresh token", provider=SLUG)
         login = _login(grant, grant.refresh_token, ends_at=at + AUTHORIZED_FOR, at=at)
         token = login.credentials["access_token"]
         trader = Trader(self._http, self._http, token=token, link="")
@@ -178,7 +178,7 @@ async def _identity(trader: Trader) -> str:
         return f"customer:{customer}"
     numbers = await trader.numbers()
     if not numbers:
-        raise ProviderUnavailable("schwab names no account that we may read", provider=SLUG)
+        raise ProviderUnavailable(f"{INSTITUTION} names no account that we may read", provider=SLUG)
     return f"account:{min(numbers)}"
 
 
@@ -199,7 +199,7 @@ async def _customer(trader: Trader) -> str | None:
 def _check(credentials: Mapping[str, str]) -> None:
     """Raises CredentialsRejected."""
     if not {"access_token", "refresh_token", "authorized_until"} <= credentials.keys():
-        raise CredentialsRejected("this is no login at Schwab", provider=SLUG)
+        raise CredentialsRejected(f"this is no login at {INSTITUTION}", provider=SLUG)
 
 
 def _read_again(row: QuarantinedRow) -> Page | None:

@@ -44,18 +44,18 @@ class History:
     what is by now, of the accounts that were read."""
 
     def __init__(self, trader: Trader, request: PullRequest, place: Place, before: Pending) -> None:
-        self._request, self._before = request, before
+        self._trader, self._request, self._before = trader, request, before
         self.pending = {account: dict(days) for account, days in place.pending.items()}
         self._place = replace(place, step=steps.TRANSACTIONS)
         self._begins, self._ends = _span(request, place.at)
         self._windows = Windows(trader, self._begins, self._ends, each_type=place.each_type)
-        self._rows_max = trader.rows_max
         self._part = _Part()
 
     async def pages(self, accounts: Sequence[str]) -> AsyncIterator[Page]:
         """Each with its place and its progress; the last one, and only that, has 1.
 
-        Raises CredentialsRejected, ProviderUnavailable: where none of the accounts can be read.
+        Raises CredentialsRejected, ProviderUnavailable: where none of the accounts can be read, and
+        where no more can be asked for, after a page of what was read by then.
         """
         await self._windows.learn(accounts)
         refusal: ProviderUnavailable | CredentialsRejected | None = None
@@ -63,11 +63,12 @@ class History:
             if account < self._place.account:
                 continue
             try:
-                async for share in self._account(account):
-                    progress = (number + share) / len(accounts)
-                    yield self._page(min(progress, Decimal("0.9999")), self._place)
+                async for _ in self._account(account):
+                    yield self._page(self._reached(number, accounts), self._place)
             except (ProviderUnavailable, CredentialsRejected) as said:
-                if not _is_of_one(said):
+                if self._trader.is_late or len(accounts) == 1 or not _is_of_one(said):
+                    if self._part.lists:
+                        yield self._page(self._reached(number, accounts), self._place)
                     raise
                 self._part.failed[account] = said.message
                 refusal = refusal or said
@@ -75,11 +76,11 @@ class History:
             raise refusal
         yield self._page(Decimal(1), Place(at=self._place.at, step=steps.END))
 
-    async def _account(self, account: str) -> AsyncIterator[Decimal]:
-        """How much of the account is read, each time that there is enough for a page."""
+    async def _account(self, account: str) -> AsyncIterator[None]:
+        """Pauses each time that there is enough for a page."""
         if account != self._place.account:
             begins = self._begins
-            self._place = replace(self._place, account=account, begins=begins, ends=(), row=0)
+            self._place = replace(self._place, account=account, begins=begins, ends=(), last=None)
             old = self._before.get(account, {}).items()  # what is not read again may be it still
             self.pending[account] = {k: day for k, day in old if day < str(begins.date())}
         here, answered = self._place, self._place.begins != self._begins
@@ -91,26 +92,28 @@ class History:
             if answer is None:
                 cuts = (one.ends for one in window.halves)
                 here = replace(here, ends=(*cuts, *here.ends[1:]))
+                self._place = here if answered else self._place
                 continue
             answered = answered or not answer.refused
             if answer.cut and not is_cut:
-                self._part.failed[account] = _cut(window.begins.date(), self._rows_max)
+                self._part.failed[account] = _cut(window.begins.date(), self._trader.rows_max)
                 is_cut = True
-            rows = sorted(answer.rows, key=order_of, reverse=True)[: len(answer.rows) - here.row]
+            rows = [row for row in answer.rows if here.last is None or order_of(row) > here.last]
+            rows.sort(key=order_of, reverse=True)
             answer.rows.clear()
             while rows:
                 taken = [rows.pop() for _ in range(min(len(rows), self._room))]
                 self._take(account, taken)
-                here = replace(here, row=here.row + len(taken))
+                here = replace(here, last=order_of(taken[-1]))
                 if rows:
                     self._place = here
-                    yield self._share(here)
-            here = replace(here, begins=window.ends, ends=here.ends[1:], row=0)
-            self._place = here
+                    yield
+            here = replace(here, begins=window.ends, ends=here.ends[1:], last=None)
+            self._place = here if answered else self._place  # it says nothing of what was refused
             if window.ends >= self._ends and self._is_whole and not is_cut:
                 self._part.pending[account] = list(self.pending[account])
-            if self._part.is_full and answered:  # a place says nothing of what was refused
-                yield self._share(here)
+            if self._part.is_full and answered:
+                yield
 
     @property
     def _is_whole(self) -> bool:
@@ -152,9 +155,11 @@ class History:
         early = since is not None and row.date < since and self._request.position is None
         return not early and not (until is not None and row.date > until)
 
-    def _share(self, here: Place) -> Decimal:
-        reached = (here.begins or self._ends) - self._begins
-        return Decimal(reached // TICK) / Decimal(max((self._ends - self._begins) // TICK, 1))
+    def _reached(self, number: int, accounts: Sequence[str]) -> Decimal:
+        """The share that is read once the pull is at its place, in the account of this number."""
+        reached = (self._place.begins or self._ends) - self._begins
+        share = Decimal(reached // TICK) / Decimal(max((self._ends - self._begins) // TICK, 1))
+        return min((number + share) / len(accounts), Decimal("0.9999"))
 
     def _page(self, progress: Decimal, place: Place) -> Page:
         part, self._part = self._part, _Part()

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from typing import TypeAlias
 
 ACCOUNTS, HOLDINGS, TRANSACTIONS, END = range(4)
+Order: TypeAlias = tuple[str, str]  # as `activities.order_of` has it
 Pending: TypeAlias = dict[str, dict[str, str]]
 """By account and key, the day of each pending transaction."""
 
@@ -14,7 +15,8 @@ Pending: TypeAlias = dict[str, dict[str, str]]
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Place:
     """The instant that the pull is of, the step, and within transactions the account, the part of
-    its time that comes next, and the row of that.
+    its time that comes next, and the last record of that which was read: by its number they would
+    all move up where one before it is gone by now.
 
     `ends` are the ends of the windows that a longer one was cut into. `each_type` is whether only
     one type a call is answered, None while that is not known.
@@ -25,7 +27,7 @@ class Place:
     account: str = ""
     begins: datetime | None = None
     ends: tuple[datetime, ...] = ()
-    row: int = 0
+    last: Order | None = None
     each_type: bool | None = None
     pending: Pending = field(default_factory=dict)
 
@@ -33,21 +35,21 @@ class Place:
     def cursor(self) -> str:
         begins = None if self.begins is None else self.begins.isoformat()
         ends = [one.isoformat() for one in self.ends]
-        told = [self.at.isoformat(), self.step, self.account, begins, ends, self.row]
+        told = [self.at.isoformat(), self.step, self.account, begins, ends, self.last]
         return json.dumps([*told, self.each_type, self.pending])
 
     @classmethod
     def of(cls, cursor: str | None) -> "Place | None":
         """None for no cursor, and for one that is none of ours: the pull then begins anew."""
         try:
-            at, step, account, begins, ends, row, each_type, pending = json.loads(cursor or "")
+            at, step, account, begins, ends, last, each_type, pending = json.loads(cursor or "")
             return cls(
                 at=_instant(at),
                 step=int(step),
                 account=str(account),
                 begins=None if begins is None else _instant(begins),
                 ends=tuple(map(_instant, ends)),
-                row=max(int(row), 0),
+                last=None if last is None else _order(*last),
                 each_type=None if each_type is None else bool(each_type),
                 pending=_pending(pending),
             )
@@ -82,6 +84,10 @@ def _instant(said: str) -> datetime:
     if found.tzinfo is None:
         raise ValueError("an instant has its offset")
     return found.astimezone(UTC)
+
+
+def _order(time: object, number: object) -> Order:
+    return str(time), str(number)
 
 
 def _pending(said: Mapping[str, Mapping[str, str]]) -> Pending:

@@ -8,13 +8,14 @@ a page: what storing one costs is spent on fewer of them.
 
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import replace
-from decimal import ROUND_DOWN, Decimal
+from decimal import Decimal
 from functools import partial
 
 from adapters.providers.kit import (
     Malformed,
     Record,
     as_record,
+    progress,
     read_rows,
     text_or_none,
     unread,
@@ -28,7 +29,6 @@ from domain.accounts import masked
 from domain.errors import CredentialsRejected, ProviderUnavailable
 from domain.sync import Page, PullRequest, ReceivedAccount, ReceivedHolding, SyncScope, Unreadable
 
-_FOURTH = Decimal("0.0001")
 _WEIGHTS = {SyncScope.ACCOUNTS: 1, SyncScope.HOLDINGS: 1, SyncScope.TRANSACTIONS: 8}
 _ORDER = tuple(_WEIGHTS)
 
@@ -179,6 +179,6 @@ class Pull:
         whole = sum(_WEIGHTS[scope] for scope in scopes)
         return replace(
             page,
-            progress=(reached / whole).quantize(_FOURTH, rounding=ROUND_DOWN),
+            progress=progress(reached / whole),
             cursor=page.cursor or replace(self._place, step=following).cursor,
         )

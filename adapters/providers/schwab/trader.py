@@ -16,6 +16,7 @@ from adapters.providers.kit import (
     Policy,
     as_record,
     key,
+    list_of,
     record_of,
     text,
 )
@@ -43,7 +44,9 @@ class NotAccepted(ProviderUnavailable):
     """Schwab does not answer this question; another one it may."""
 
     def __init__(self, status: int) -> None:
-        super().__init__(f"{SLUG} did not accept what we asked (HTTP {status})", provider=SLUG)
+        super().__init__(
+            f"Charles Schwab did not accept what we asked (HTTP {status})", provider=SLUG
+        )
         self.status = status
 
 
@@ -86,14 +89,19 @@ class Trader:
         self._deadline = http.deadline()
         self._link = link
 
+    @property
+    def is_late(self) -> bool:
+        """Whether there is no time left to ask anything."""
+        return not self._deadline.left_s
+
     async def numbers(self) -> Mapping[str, str]:
         """The hash of each account number."""
-        rows = _list(await self._get("/accounts/accountNumbers"), "account numbers")
+        rows = list_of(await self._get("/accounts/accountNumbers"), SLUG)
         found = [pair for row in rows if (pair := _pair(row)) is not None]
         return dict(found)
 
     async def accounts(self) -> list[object]:
-        return _list(await self._get("/accounts", fields="positions"), "accounts")
+        return list_of(await self._get("/accounts", fields="positions"), SLUG)
 
     async def preferences(self) -> Mapping[str, object]:
         answer = await self._get("/userPreference", of=self._preferences)
@@ -111,7 +119,7 @@ class Trader:
             endDate=_instant(window.ends - TICK),
             types=",".join(types),
         )
-        return _list(answer, "transactions")
+        return list_of(answer, SLUG)
 
     async def _get(self, path: str, *, of: Http | None = None, **params: str) -> object:
         return await (of or self._http).get(
@@ -131,12 +139,6 @@ def explain(status: int, body: object) -> Said | DomainError | None:
         return None
     fault = FAULTS.get(status)
     return None if fault is None else Said(fault)
-
-
-def _list(answer: object, what: str) -> list[object]:
-    if not isinstance(answer, list):
-        raise ProviderUnavailable(f"{SLUG} did not answer with {what}", provider=SLUG)
-    return answer
 
 
 def _pair(row: object) -> tuple[str, str] | None:

@@ -13,7 +13,7 @@ from adapters.providers.kit import (
     raw_text,
     read_rows,
     rows_of,
-    text_or_none,
+    text_or_nothing,
     unread,
 )
 from adapters.providers.kit.reading import KEY_CHARS_MAX
@@ -214,7 +214,7 @@ def _named(rows: Sequence[object], connections: Mapping[str, Record]) -> list[_O
         own = _id_of(row)
         if own is None or not isinstance(row, Mapping):
             continue
-        connection, org = _text(row, "conn_id"), _org(row)
+        connection, org = text_or_nothing(row, "conn_id"), _org(row)
         name = own if len(whose[own]) == 1 else f"{own} of {_whose(row)}"[:KEY_CHARS_MAX]
         known = connections.get(connection or "", {})
         of = _Of(
@@ -235,8 +235,8 @@ def _org(row: Record) -> Record:
 
 def _whose(row: Record) -> str:
     org = _org(row)
-    named = (_text(org, "domain"), _text(org, "id"), _text(org, "name"))
-    return _text(row, "conn_id") or next((name for name in named if name), NAME)
+    named = (text_or_nothing(org, name) for name in ("domain", "id", "name"))
+    return text_or_nothing(row, "conn_id") or next((name for name in named if name), NAME)
 
 
 def _nameless(rows: Sequence[object], found: Sequence[_Of]) -> list[Unreadable]:
@@ -257,11 +257,11 @@ def _nameless(rows: Sequence[object], found: Sequence[_Of]) -> list[Unreadable]:
 def _institution(connection: Record, org: Record) -> str:
     """The institution's own name; a connection's has its owner's in it."""
     return (
-        _text(connection, "org_name")
-        or _text(org, "name")
-        or _text(connection, "name")
-        or _text(org, "domain")
-        or _text(connection, "org_url")
+        text_or_nothing(connection, "org_name")
+        or text_or_nothing(org, "name")
+        or text_or_nothing(connection, "name")
+        or text_or_nothing(org, "domain")
+        or text_or_nothing(connection, "org_url")
         or NAME
     )
 
@@ -276,7 +276,7 @@ def _failures(
     for trouble in troubles:
         meant = [of.key for of in found if _is_meant(trouble, of)]
         if trouble.code == "gen." and not meant:
-            names = {of.key: (of.institution, _text(of.record, "name")) for of in found}
+            names = {of.key: (of.institution, text_or_nothing(of.record, "name")) for of in found}
             meant = about(trouble.said, names)
         if not meant and keys is None:
             meant = [trouble.account or trouble.connection or NAME]
@@ -298,12 +298,5 @@ def _is_meant(trouble: Trouble, of: _Of) -> bool:
 def _id_of(row: object) -> str | None:
     try:
         return key(as_record(row, "the account"), "id")
-    except Malformed:
-        return None
-
-
-def _text(record: Record, name: str) -> str | None:
-    try:
-        return text_or_none(record, name)
     except Malformed:
         return None

@@ -11,10 +11,10 @@ import json
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time, timedelta
-from decimal import ROUND_DOWN, Decimal
+from decimal import Decimal
 from typing import TypeAlias
 
-from adapters.providers.kit import Http, Outside, Record, record_of
+from adapters.providers.kit import Http, Outside, Record, progress, record_of
 from adapters.providers.simplefin.access import Access
 from adapters.providers.simplefin.answers import AccountSet, account_set
 from domain.errors import ProviderUnavailable
@@ -31,7 +31,6 @@ DAY = Allowance(name="day", calls=24, per=timedelta(days=1))
 # and must not take what the next ones need.
 HISTORY = Allowance(name="history", calls=12, per=timedelta(days=1))
 
-_FOURTH = Decimal("0.0001")
 _ONE_DAY = timedelta(days=1)
 _Order: TypeAlias = tuple[int, int, str, str]
 
@@ -104,7 +103,7 @@ class Pull:
                     reached = Decimal(1)
                 yield replace(
                     page,
-                    progress=reached.quantize(_FOURTH, rounding=ROUND_DOWN),
+                    progress=progress(reached),
                     cursor=following.cursor,
                 )
             place = following

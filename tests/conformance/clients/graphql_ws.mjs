@@ -1,5 +1,6 @@
 // What the reference client of graphql-transport-ws makes of an endpoint.
 import { createHash } from "node:crypto";
+import { setTimeout as pause } from "node:timers/promises";
 import { createClient } from "graphql-ws";
 import WebSocket from "ws";
 import { say, told as given } from "./wire.mjs";
@@ -88,12 +89,15 @@ found.missed = await heard(byToken, { query: "", extensions });
 found.registered = await heard(byToken, { query, extensions });
 found.named = await heard(byToken, { query: "", documentId: `sha256:${sha256Hash}` });
 
-// Many at once over one socket.
-found.many = (
-  await Promise.all(Array.from({ length: 40 }, () => told(byToken, "{ viewer { email } }")))
-).filter((said) => said.at(-1) === "complete").length;
+// Many at once over one socket, who come back when they were too many.
+async function answered() {
+  const said = await told(byToken, "{ viewer { email } }");
+  return said.at(-1).errors?.[0].code === "UNAVAILABLE" ? pause(100).then(answered) : said;
+}
+const many = await Promise.all(Array.from({ length: 40 }, answered));
+found.many = many.filter((said) => said.at(-1) === "complete").length;
 
-await new Promise((resolve) => setTimeout(resolve, 200));
+await pause(200);
 found.pongs = pongs > 0;
 await Promise.all([byToken.dispose(), byCookie.dispose(), nobody.dispose()]);
 say(found);

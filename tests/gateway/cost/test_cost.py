@@ -16,6 +16,7 @@ from graphql import (
 from gateway.cost.formula import Cost
 from gateway.cost.steps import lists_without_a_size, steps_of
 from gateway.cost.sums import CountsNeeded
+from gateway.documents.reading import Document
 from gateway.documents.store import Documents
 from gateway.operations.guard import Limits
 from schema.schema import schema
@@ -26,7 +27,9 @@ DOCUMENTS = Documents(schema, limits=Limits())
 
 
 def cost(text: str) -> Cost:
-    return DOCUMENTS.find(text).cost
+    found = DOCUMENTS.outcome(text)
+    assert isinstance(found, Document)
+    return found.cost
 
 
 def price(text: str, **variables: Any) -> int:

@@ -83,7 +83,7 @@ async def test_beyond_the_limit_it_is_refused_and_a_document_may_have_its_own(
 ) -> None:
     text = "{ transactions(first: 101) { nodes { id } } }"
     pricing: Pricing[Context] = Pricing(most=100)
-    context, document = world.context(world.ann), world.documents.find(text)
+    context, document = world.context(world.ann), await world.documents.load(text)
 
     with pytest.raises(Refused) as refused:
         await pricing.price(document, Parameters(query=text), QUERY, context)

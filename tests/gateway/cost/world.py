@@ -125,7 +125,7 @@ class FullWorld(World):
                 return Ran(price=price, objects=0, ran=False)
             executor = Counting.build(
                 schema,
-                self.documents.find(text).node,
+                (await self.documents.load(text)).node,
                 context_value=context,
                 raw_variable_values=dict(variables),
                 is_awaitable=optimized_is_awaitable,  # type: ignore[arg-type]
@@ -141,7 +141,7 @@ class FullWorld(World):
             await context.close()
 
     async def _price(self, text: str, variables: Mapping[str, Any] | None, context: Context) -> int:
-        document = self.documents.find(text)
+        document = await self.documents.load(text)
         asked = Parameters(query=text, variables=dict(variables or {}))
         kind = OperationType.MUTATION if text.startswith("mutation") else OperationType.QUERY
         return await self.pricing.price(document, asked, kind, context)

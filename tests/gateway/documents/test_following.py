@@ -2,7 +2,8 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+import threading
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -20,6 +21,7 @@ from adapters.postgres.fanout import PostgresFanout
 from gateway.documents.following import Following
 from gateway.documents.limits import most_generous
 from gateway.documents.names import digest
+from gateway.documents.published import PublishedDocument
 from gateway.documents.publishing import NotPublished, publish, retire
 from gateway.documents.reading import Document
 from gateway.documents.store import Documents
@@ -28,6 +30,7 @@ from gateway.operations.clients import Client
 from gateway.operations.guard import Limits, Refused
 from gateway.operations.parameters import parameters
 from gateway.settings import Documents as Mode
+from gateway.wiring.refreshing import keep_fresh
 from tests.gateway.documents.test_publishing import a_client, a_document
 from tests.servers import Database
 
@@ -39,12 +42,18 @@ def a_store(mode: Mode = Mode.TRUSTED) -> Documents:
     return Documents(SCHEMA, limits=Limits(), mode=mode)
 
 
-def never() -> Any:
-    raise AssertionError("nobody listens")
+async def brought_in(following: Following) -> None:
+    await following.look()
+    await following.read(rest=0)
 
 
-def following(store: Documents, pool: asyncpg.Pool, usual: Mapping[str, int] = USUAL) -> Following:
-    return Following(store, pool, never, usual)
+async def following(
+    store: Documents, pool: asyncpg.Pool, usual: Mapping[str, int] = USUAL
+) -> Following:
+    """With what is published by now."""
+    made = Following(store, pool, usual)
+    await brought_in(made)
+    return made
 
 
 async def code_of(store: Documents, id_: str) -> str:
@@ -76,7 +85,7 @@ async def test_what_is_published_is_read_before_anybody_asks(
     client, document = a_client(), a_document(own_id="before.anybody")
     await publish(published_in.owner_url, client, [document], {})
     store = a_store()
-    await following(store, pool).look()
+    await following(store, pool)
 
     found = await store.chosen(parameters({"documentId": "before.anybody"}))
     assert (found.sha256, found.is_published) == (document.sha256, True)
@@ -84,26 +93,81 @@ async def test_what_is_published_is_read_before_anybody_asks(
     assert store.published.clients[client] == {document.sha256: "before.anybody"}
 
 
-async def test_what_is_new_is_warmed_before_it_is_served_and_what_is_known_is_not_again(
-    published_in: Database, pool: asyncpg.Pool
+class Noted(Documents):
+    """Says what it read, and waits for leave before it does."""
+
+    def __init__(self) -> None:
+        super().__init__(SCHEMA, limits=Limits(), mode=Mode.TRUSTED)
+        self.texts: list[str] = []
+        self.may_read = threading.Event()
+
+    def outcome(self, text: str, *said: Any, **more: Any) -> Document | Refused:
+        assert self.may_read.wait(10)
+        self.texts.append(text)
+        return super().outcome(text, *said, **more)
+
+
+@pytest.fixture
+def noted() -> Iterator[Noted]:
+    store = Noted()
+    yield store
+    store.may_read.set()
+
+
+async def test_all_that_is_new_is_there_at_once_and_read_once_for_who_asks_first_or_else_later(
+    published_in: Database, pool: asyncpg.Pool, noted: Noted
 ) -> None:
-    client, first, second = a_client(), a_document("One"), a_document("Two")
-    store = a_store()
     warmed: list[str] = []
 
-    async def warm(documents: Iterable[Document]) -> None:
-        new = [each.sha256 for each in documents]
-        assert not any(store.published.find(sha256) for sha256 in new)
-        warmed.extend(new)
+    async def warm(documents: Iterable[Document], _: float) -> None:
+        warmed.extend(each.sha256 for each in documents)
 
-    gateway = Following(store, pool, never, USUAL, warm)
-    await publish(published_in.owner_url, client, [first], {})
-    await gateway.look()
-    await publish(published_in.owner_url, client, [first, second], {})
-    await gateway.look()
+    gateway = Following(noted, pool, USUAL, warm)
+    noted.may_read.set()
+    await brought_in(gateway)
+    noted.texts.clear()
+    warmed.clear()
+    given = [a_document(f"Of{n}") for n in range(50)]
+    texts, last = [each.text for each in given], given[-1]
+    await publish(published_in.owner_url, a_client(), given, {})
+    assert await code_of(noted, last.id) == "PERSISTED_QUERY_NOT_FOUND"
 
-    ours = [sha256 for sha256 in warmed if sha256 in (first.sha256, second.sha256)]
-    assert ours == [first.sha256, second.sha256]
+    await gateway.look()
+    assert noted.published.documents.keys() >= {each.sha256 for each in given}
+    assert noted.texts == []
+    ask = partial(noted.chosen, parameters({"documentId": last.id}))
+    assert (await ask()).is_published
+    assert noted.texts == [last.text]
+
+    await gateway.read(rest=0)
+    assert noted.texts == [last.text, *(text for text in texts if text != last.text)]
+    assert len(set(warmed)) == len(warmed) == 49
+    known = await asyncio.gather(*(ask() for _ in range(3)))
+    assert len({id(each) for each in known}) == 1
+    await brought_in(gateway)
+    assert len(noted.texts) == 50
+
+
+async def test_what_is_published_while_much_is_read_waits_for_none_of_it(
+    published_in: Database, pool: asyncpg.Pool, noted: Noted
+) -> None:
+    noted.may_read.set()
+    gateway = await following(noted, pool)
+    noted.may_read.clear()
+    given = [a_document(f"Of{n}") for n in range(3)]
+    await publish(published_in.owner_url, a_client(), given, {})
+    await gateway.look()
+    async with running(gateway.read_on):
+        await asyncio.sleep(0)  # which has begun to read
+        more = [a_document(f"More{n}") for n in range(2)]
+        await publish(published_in.owner_url, a_client(), more, {})
+        await gateway.look()
+        new = [noted.published.documents[each.sha256] for each in (*given, *more)]
+        assert [each.outcome for each in new] == [None] * 5
+
+        noted.may_read.set()
+        await until(lambda: all(each.outcome for each in new))
+    assert [noted.texts.count(each.text) for each in (*given, *more)] == [1] * 5
 
 
 async def test_running_gateways_know_it_within_a_second_and_read_only_what_is_new(
@@ -111,23 +175,27 @@ async def test_running_gateways_know_it_within_a_second_and_read_only_what_is_ne
 ) -> None:
     stores = [a_store(), a_store()]
     fans = [PostgresFanout(pool, published_in.app_url) for _ in stores]
-    each = [
-        Following(store, pool, partial(fan.subscribe, stored.DOCUMENTS_CHANGED), USUAL)
-        for store, fan in zip(stores, fans, strict=True)
+    each = [Following(store, pool, USUAL) for store in stores]
+    look_on = [
+        partial(keep_fresh, one.looked, fan, stored.DOCUMENTS_CHANGED, every_s=30)
+        for one, fan in zip(each, fans, strict=True)
     ]
     client, first, second = a_client(), a_document("First"), a_document("Second")
     await publish(published_in.owner_url, client, [first], {})
-    async with running(*(fan.run for fan in fans), *(one.run for one in each)):
-        await until(lambda: all(s.published.find(first.sha256) for s in stores))
-        known = [s.published.find(first.sha256) for s in stores]
+
+    def of(document: ToPublish) -> list[PublishedDocument | None]:
+        return [store.published.documents.get(document.sha256) for store in stores]
+
+    async with running(*(fan.run for fan in fans), *look_on):
+        await until(lambda: all(of(first)))
+        known = of(first)
 
         await publish(published_in.owner_url, client, [first, second], {})
-        await until(lambda: all(s.published.find(second.sha256) for s in stores))
-        assert [s.published.find(first.sha256) for s in stores] == known
-        assert all(s.published.find(first.sha256) is k for s, k in zip(stores, known, strict=True))
+        await until(lambda: all(of(second)))
+        assert of(first) == known  # which is to say, the same
 
         await retire(published_in.owner_url, client, [first.id], now=datetime.now(UTC))
-        await until(lambda: not any(s.published.find(first.sha256) for s in stores))
+        await until(lambda: not any(of(first)))
         assert await code_of(stores[0], first.id) == "PERSISTED_QUERY_NOT_FOUND"
 
 
@@ -139,9 +207,11 @@ async def test_a_document_that_does_not_fit_the_schema_is_named_and_refused_besi
     old = ToPublish(id="old.one", name="Old", sha256=digest(text), text=text)
     await publish(published_in.owner_url, client, [good, old], {})
     store = a_store()
-    looking = following(store, pool)
+    looking = Following(store, pool, USUAL)
+    await looking.look()
+    assert await code_of(store, "old.one") == "GRAPHQL_VALIDATION_FAILED"
     with capture_logs() as lines:
-        await looking.look()
+        await looking.read(rest=0)
 
     assert await code_of(store, "old.one") == "GRAPHQL_VALIDATION_FAILED"
     assert (await store.chosen(parameters({"documentId": good.id}))).is_published
@@ -150,7 +220,7 @@ async def test_a_document_that_does_not_fit_the_schema_is_named_and_refused_besi
     [line] = [each for each in lines if each.get("document") == "old.one"]
     assert (line["client"], line["version"]) == (client.name, "1.0")
     await retire(published_in.owner_url, client, ["old.one"], now=datetime.now(UTC))
-    await looking.look()
+    await brought_in(looking)
     assert "old.one" not in (looking.refused() or "")
 
 
@@ -160,16 +230,16 @@ async def test_what_cannot_be_read_leaves_what_is_there_serving_and_says_so(
     client, document = a_client(), a_document()
     await publish(published_in.owner_url, client, [document], {})
     store, fan = a_store(), PostgresFanout(pool, published_in.app_url)
-    looking = Following(store, pool, lambda: fan.subscribe(stored.DOCUMENTS_CHANGED), USUAL)
-    await looking.look()
+    looking = await following(store, pool)
+    look_on = partial(keep_fresh, looking.looked, fan, stored.DOCUMENTS_CHANGED, every_s=30)
     newer = "jsonb_build_object('cost', jsonb_build_object('of', 'a later release'))"
-    async with running(fan.run, looking.run):
+    async with running(fan.run, look_on):
         await owner.execute(
             f"UPDATE client_versions SET limits = {newer} WHERE client_name = $1", client.name
         )
         await owner.execute("SELECT pg_notify($1, '')", stored.DOCUMENTS_CHANGED)
         await until(lambda: looking.warning() is not None)
-        assert store.published.find(document.sha256) is not None
+        assert document.sha256 in store.published.documents
         assert (await store.chosen(parameters({"documentId": document.id}))).is_published
 
         await owner.execute(
@@ -188,10 +258,9 @@ async def test_limits_of_its_own_are_those_of_whoever_may_most(
     text = "query Deep { viewer { id } a: viewer { id } b: viewer { id } }"
     deep = ToPublish(id=digest(text), name="Deep", sha256=digest(text), text=text)
     tight = Documents(SCHEMA, limits=Limits(aliases=1), mode=Mode.TRUSTED)
-    looking = following(tight, pool, {"aliases": 1, "cost": 5})
 
     await publish(published_in.owner_url, a_client(), [deep], {})
-    await looking.look()
+    looking = await following(tight, pool, {"aliases": 1, "cost": 5})
     assert await code_of(tight, deep.id) == "TOO_COMPLEX"
     await publish(published_in.owner_url, a_client(), [deep], {"aliases": 2, "cost": 9})
     await looking.look()
@@ -208,7 +277,7 @@ async def test_uses_are_told_in_one_go_and_what_could_not_be_told_is_told_later(
     client, document = a_client(), a_document(own_id=f"use.{digest(str(id(pool)))[:8]}")
     await publish(published_in.owner_url, client, [document], {})
     store = a_store()
-    await following(store, pool).look()
+    await following(store, pool)
     gone = await asyncpg.create_pool(published_in.app_url, min_size=1, max_size=1)
     usage = Usage(store, gone, lambda: datetime.now(UTC))
     store.used = usage.note
@@ -240,7 +309,7 @@ async def test_what_has_just_come_into_use_is_not_retired(
     client, document = a_client(), a_document()
     await publish(published_in.owner_url, client, [document], {})
     store = a_store()
-    await following(store, pool).look()
+    await following(store, pool)
     usage = Usage(store, pool, lambda: datetime.now(UTC), first_flush_s=0)
     store.used = usage.note
 
@@ -276,7 +345,7 @@ async def test_what_nobody_published_is_named_once_without_what_is_in_it(
     client = a_client()
     await publish(published_in.owner_url, client, [a_document()], {})
     store = a_store(Mode.LOG)
-    await following(store, pool).look()
+    await following(store, pool)
     store.unknown = Unpublished(store).note
     secret = 'query Named { viewer { id @include(if: true) name } } # "hunter2"'
     with capture_logs() as lines:

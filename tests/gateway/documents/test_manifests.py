@@ -4,10 +4,20 @@ import json
 import re
 from hashlib import md5
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
-from graphql import OperationDefinitionNode, parse, print_ast
+from graphql import (
+    IntrospectionQuery,
+    OperationDefinitionNode,
+    build_client_schema,
+    build_schema,
+    graphql_sync,
+    lexicographic_sort_schema,
+    parse,
+    print_ast,
+    print_schema,
+)
 
 from adapters.postgres.documents import ToPublish
 from gateway.documents import builtin
@@ -18,9 +28,10 @@ from gateway.documents.store import Documents
 from gateway.operations.guard import Limits
 from gateway.routes.assets import PAGES
 from schema.identity import STANDS_ALONE
-from schema.schema import schema
+from schema.schema import printed, schema
 
-GOLDEN = Path(__file__).parents[2] / "conformance" / "golden"
+ROOT = Path(__file__).parents[3]
+GOLDEN = ROOT / "tests" / "conformance" / "golden"
 ME = "query Me {\n  viewer {\n    email\n  }\n}\n"
 LINKS = "query Links {\n  links { id }\n}"
 
@@ -275,16 +286,32 @@ def test_the_built_in_manifest_fits_the_schema_and_each_file_is_its_document(
 
 def test_it_has_what_is_printed_for_a_newcomer(documents: Documents) -> None:
     texts = {each.name: each.text for each in builtin.manifest()}
-    readme = (Path(__file__).parents[3] / "README.md").read_text()
-    [printed] = re.findall(r'"(\{ netWorth .*)"\n', readme)
+    readme = (ROOT / "README.md").read_text()
+    [said] = re.findall(r'"(\{ netWorth .*)"\n', readme)
     [first] = parse(texts["FirstQuery"]).definitions
     assert isinstance(first, OperationDefinitionNode)
-    assert print_ast(first.selection_set) == print_ast(parse(printed)).strip()
+    assert print_ast(first.selection_set) == print_ast(parse(said)).strip()
 
 
-@pytest.mark.parametrize("script", ["session.js", "reset-password.js", "verify-email.js"])
-def test_the_gateways_own_pages_ask_for_documents_of_it(script: str) -> None:
-    text = (PAGES / script).read_text()
+def test_it_has_a_query_that_tells_all_of_the_schema() -> None:
+    texts = {each.name: each.text for each in builtin.manifest()}
+    told = graphql_sync(schema, texts["IntrospectionQuery"]).data
+
+    assert told is not None
+    built = build_client_schema(cast("IntrospectionQuery", told))
+    assert print_schema(lexicographic_sort_schema(built)) == print_schema(
+        lexicographic_sort_schema(build_schema(printed()))
+    )
+
+
+SCRIPTS = [PAGES / f"{name}.js" for name in ("session", "reset-password", "verify-email")]
+
+
+@pytest.mark.parametrize(
+    "script", [*SCRIPTS, ROOT / "web" / "src" / "fetcher.js"], ids=lambda path: path.stem
+)
+def test_the_gateways_own_pages_ask_for_documents_of_it(script: Path) -> None:
+    text = script.read_text()
     asked = set(re.findall(r'"sha256:([0-9a-f]{64})"', text))
     assert asked
     assert asked <= {each.sha256 for each in builtin.manifest()}

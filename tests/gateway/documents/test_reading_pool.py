@@ -3,6 +3,7 @@
 import asyncio
 import threading
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 import pytest
@@ -55,7 +56,7 @@ async def test_what_many_ask_for_at_once_is_read_once_and_off_the_loop(held: Hel
 
 
 async def test_so_many_wait_and_more_come_back_later(held: Held) -> None:
-    pool: ReadingPool[str] = ReadingPool(waiting_max=2)
+    pool: ReadingPool[str] = ReadingPool(waiting_max=4)
     asking = [asyncio.create_task(pool.outcome(key, held)) for key in "aab"]
     await asyncio.sleep(0)
 
@@ -66,6 +67,36 @@ async def test_so_many_wait_and_more_come_back_later(held: Held) -> None:
     assert refused.value.headers == {"retry-after": "1"}
     held.go_on.set()
     assert await asyncio.gather(*asking) == ["read"] * 3
+
+
+async def test_turns_go_round_and_there_is_room_for_who_comes_beside_a_flood() -> None:
+    pool: ReadingPool[None] = ReadingPool(waiting_max=16)
+    may_read, read = threading.Event(), list[str]()
+
+    def reading(text: str) -> None:
+        assert may_read.wait(10)
+        read.append(text)
+
+    def asks(whose: str, count: int) -> list[asyncio.Task[None]]:
+        texts = [f"{whose}{n}" for n in range(count)]
+        return [asyncio.create_task(pool.outcome(t, partial(reading, t), whose)) for t in texts]
+
+    flood = asks("flood", 200)
+    await asyncio.sleep(0)
+    person, other = asks("person", 3), asks("other", 2)
+    await asyncio.sleep(0)
+    may_read.set()
+    said = await asyncio.gather(*flood, return_exceptions=True)
+    await asyncio.gather(*person, *other)
+
+    assert [isinstance(each, Fault) for each in said].count(False) == 8
+    assert read[:8] == [
+        *("flood0", "person0", "other0"),
+        *("flood1", "person1", "other1"),
+        *("flood2", "person2"),
+    ]
+    assert len(read) == 8 + 3 + 2
+    assert not pool._turns
 
 
 async def test_nobody_waits_for_ever(held: Held) -> None:
@@ -80,26 +111,26 @@ async def test_nobody_waits_for_ever(held: Held) -> None:
 class Noted(Documents):
     """Says in which threads it read."""
 
-    read: list[str]
+    threads: list[str]
 
     def outcome(self, *said: Any, **more: Any) -> Document | Refused:
-        self.read.append(threading.current_thread().name.partition("_")[0])
+        self.threads.append(threading.current_thread().name.partition("_")[0])
         return super().outcome(*said, **more)
 
 
 async def test_a_document_is_read_in_a_thread_once_and_then_known() -> None:
     documents = Noted(SCHEMA, limits=Limits())
-    documents.read = []
+    documents.threads = []
 
     found = await asyncio.gather(*(documents.load(LONG) for _ in range(20)))
     assert len({id(document) for document in found}) == 1
     assert await documents.load(LONG) is found[0]
-    assert documents.read == ["documents"]
+    assert documents.threads == ["documents"]
 
     await documents.load("{ thing { id } }")  # which takes no longer than a thread's turn
     with pytest.raises(Refused):
         await documents.load(LONG.replace("id", "no"))
-    assert documents.read == ["documents", "MainThread", "documents"]
+    assert documents.threads == ["documents", "MainThread", "documents"]
 
 
 def test_validation_ends_by_its_deadline_whatever_takes_it_so_long() -> None:

@@ -18,10 +18,11 @@ from domain.errors import Unavailable
 from gateway.documents.store import Documents
 from gateway.http import multipart
 from gateway.http.csrf import CsrfRules
-from gateway.http.endpoint import GraphQLOverHttp, Operation
+from gateway.http.endpoint import GraphQLOverHttp
 from gateway.http.protocol import HttpProtocol
 from gateway.operations.faults import Fault
 from gateway.operations.guard import Limits
+from gateway.operations.running import Operation
 
 ALLOWED_ORIGIN = "https://app.example"
 SECRET = "db password=hunter2"
@@ -218,11 +219,14 @@ def a_view(
             limits=limits or Limits(),
             alone=frozenset({"signOut"}),
             hide_suggestions=not shown,
-            introspection=shown,
         ),
         open_context=open_context,
         present=presented,
-        **{"csrf": CsrfRules(frozenset({ALLOWED_ORIGIN})), **options},
+        **{
+            "csrf": CsrfRules(frozenset({ALLOWED_ORIGIN})),
+            "introspection": lambda _: shown,
+            **options,
+        },
     )
 
 

@@ -8,6 +8,7 @@ from typing import Any
 import httpx2
 import pytest
 
+from gateway.operations.admission import Admission
 from tests.gateway.http.served import Journal, a_view, served, until
 from tests.gateway.http.test_requests import JSON, refused
 
@@ -80,7 +81,7 @@ async def test_more_operations_than_there_are_places_for_come_back_later(
     journal: Journal,
 ) -> None:
     async with (
-        served(a_view(journal, operations_max=2)) as address,
+        served(a_view(journal, places=Admission(2))) as address,
         httpx2.AsyncClient(base_url=address) as client,
     ):
         held = [

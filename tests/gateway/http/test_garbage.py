@@ -85,6 +85,10 @@ TARGETS = [
     *(b"/graphql/%FF", b"/graphql/a?query={hello}", b"/graphql/a?documentId=a", b"/graphql/a/%00"),
     *(b"http://evil.example/graphql?query={", b"/graphql?query=subscription{a}"),
 ]  # fmt: skip
+WEBSOCKET = (
+    b"GET /graphql HTTP/1.1\r\nconnection: upgrade\r\nupgrade: websocket\r\n"
+    b"sec-websocket-version: 13\r\nsec-websocket-key: MDEyMzQ1Njc4OWFiY2RlZg==\r\n\r\n"
+)
 # What never becomes a request, and is answered by whoever speaks HTTP.
 BROKEN = [
     *(b"GARBAGE\r\n\r\n", b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + bytes(40), b"\x00" * 64),
@@ -107,6 +111,13 @@ BROKEN = [
     b"GET /graphql HTTP/1.1\r\nx: " + b"y" * 1_000_000,  # no end of it
     b"GET /graphql HTTP/1.1\r\n" + b"x: y\r\n" * 100_000,
     b"GET /" + b"a" * 1_000_000,
+    *(b"GET /graphql HTTP/1.1\r\nx: y\r\n\r\n", b"GET / HTTP/1.1\r\nhost: x\r\nhost: x\r\n\r\n"),
+    *(b"GET / HTTP/1.0\r\nhost: x\r\nHost: y\r\n\r\n", b"GET / HTTP/1.1\r\nhost: a/b\r\n\r\n"),
+    *(b"GET / HTTP/1.1\r\nhost: a b\r\n\r\n", b"GET / HTTP/1.1\r\nhost: a@b\r\n\r\n"),
+    *(b"GET / HTTP/1.1\r\nhost: x:y\r\n\r\n", b"GET / HTTP/1.1\r\nhost: [::1\r\n\r\n"),
+    *(b"GET / HTTP/1.1\r\nhost: x, y\r\n\r\n", b"GET / HTTP/1.1\r\nhost: \xff\r\n\r\n"),
+    WEBSOCKET,
+    WEBSOCKET.replace(b"\r\n\r\n", b"\r\nhost: x\r\nhost: x\r\n\r\n"),
 ]  # fmt: skip
 
 
@@ -170,6 +181,27 @@ async def test_what_is_malformed_is_refused_in_json(server: str, start: int) -> 
 async def test_the_server_goes_on_as_before(server: str) -> None:
     status, _, body = await exchanged(server, post(GOOD))
     assert (status, json.loads(body)) == (200, {"data": {"hello": "hello world"}})
+
+
+async def test_what_is_no_http_says_nothing_in_the_log(
+    server: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    for request in (*BROKEN[:3], WEBSOCKET.replace(b"websocket", b"h2c"), get(b"/")):
+        await exchanged(server, request)
+    assert caplog.records == []
+
+
+@pytest.mark.parametrize(
+    "host", ["x", "x:8000", "127.0.0.1:80", "[::1]:8000", "[fe80::1]", "a_b-c.example", "", "x:"]
+)
+@pytest.mark.parametrize("version", ["1.0", "1.1"])
+async def test_whatever_names_a_host_is_taken(server: str, host: str, version: str) -> None:
+    request = f"GET /graphql?query={{hello}} HTTP/{version}\r\nHost: {host}\r\n\r\n"
+    assert (await exchanged(server, request.encode()))[0] == 200
+
+
+async def test_of_before_http_1_1_no_host_is_asked(server: str) -> None:
+    assert (await exchanged(server, b"GET /graphql?query={hello} HTTP/1.0\r\n\r\n"))[0] == 200
 
 
 async def test_an_absolute_target_is_that_path_here(server: str) -> None:

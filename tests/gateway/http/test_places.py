@@ -8,6 +8,7 @@ import httpx2
 from starlette.requests import Request
 
 from domain.errors import Unavailable
+from gateway.operations.admission import Admission
 from gateway.operations.faults import Fault
 from tests.gateway.http.served import Journal, a_view, served, until
 from tests.gateway.http.test_execution import connected, head
@@ -187,7 +188,7 @@ async def test_a_client_that_leaves_gives_its_place_back(journal: Journal) -> No
 async def test_an_operation_that_cannot_be_cancelled_is_answered_all_the_same(
     journal: Journal,
 ) -> None:
-    view = a_view(journal, deadline_s=0.1, cleanup_s=0.1, operations_max=1)
+    view = a_view(journal, deadline_s=0.1, cleanup_s=0.1, places=Admission(1))
     async with served(view) as address, httpx2.AsyncClient(base_url=address) as client:
         async with asyncio.timeout(5):
             response = await client.post("/graphql", json={"query": "{deaf}"})

@@ -12,7 +12,10 @@ from starlette.applications import Starlette
 from starlette.responses import PlainTextResponse
 from starlette.routing import Route
 
+from gateway.http.profiles import AUDITED, PROFILES, Profile
 from gateway.http.shedding import SheddingTransport
+from gateway.operations.admission import Admission
+from gateway.settings import HttpProfile
 from tests.gateway.http.served import Journal, _Server, a_view, until
 from tests.gateway.http.test_execution import connected, head
 from tests.gateway.http.test_execution import one_answer as answer_of
@@ -22,12 +25,14 @@ BODY = b'{"query":"{hello}"}'
 
 
 @asynccontextmanager
-async def full(journal: Journal, places: int = 1) -> AsyncIterator[tuple[str, Starlette]]:
+async def full(
+    journal: Journal, places: int = 1, profile: Profile = AUDITED
+) -> AsyncIterator[tuple[str, Starlette]]:
     """A server whose places are all taken by operations that are held."""
-    view = a_view(journal, operations_max=places)
+    view = a_view(journal, places=Admission(places), profile=profile)
     alive = Route("/healthz", lambda _: PlainTextResponse("alive"))
     app = Starlette(routes=[Route("/graphql", view), Route("/graphql/{id}", view), alive])
-    app.state.admission = view.operations.places
+    app.state.graphql = view
     config = uvicorn.Config(
         app, port=0, http=SheddingTransport, lifespan="off", log_level="error", proxy_headers=False
     )
@@ -97,6 +102,20 @@ async def test_every_form_of_asking_is_refused_alike(
         wanted = headers.get("accept", "")
         media = wanted if wanted.startswith("application/") else "application/json"
         assert answer.headers["content-type"] == f"{media}; charset=utf-8"
+
+
+@pytest.mark.parametrize("accept", ["application/json", "text/event-stream", "image/png", "*/*"])
+async def test_the_refusal_is_labelled_as_the_profile_says(journal: Journal, accept: str) -> None:
+    draft = PROFILES[HttpProfile.DRAFT_2026_08]
+    async with (
+        full(journal, profile=draft) as (address, _),
+        httpx2.AsyncClient(base_url=address, headers={"accept": accept}) as client,
+    ):
+        answer = await client.post("/graphql", content=BODY)
+
+        refused(answer, 503, "UNAVAILABLE")
+        media = "application/graphql-response+json; charset=utf-8"
+        assert answer.headers["content-type"] == media
 
 
 async def test_whatever_asks_for_no_operation_is_answered(journal: Journal) -> None:

@@ -6,7 +6,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.operations.strict_json import NESTING_MAX, NotJson, NotText, loads, storable
+from gateway.operations.strict_json import (
+    NESTING_MAX,
+    VALUES_MAX,
+    NotJson,
+    NotText,
+    loads,
+    storable,
+)
 
 INT64 = st.integers(-(2**63), 2**63 - 1)
 TEXT = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"))
@@ -50,6 +57,19 @@ def test_nesting_is_read_up_to_its_limit() -> None:
 
 def test_many_siblings_are_not_nesting() -> None:
     assert loads("[" + ",".join(["[1]"] * 500) + "]")
+
+
+@pytest.mark.parametrize("item", ["1", "null", '""', "[0]", '{"a": 1}', r'"\\\",[{"'])
+def test_values_are_read_up_to_their_limit(item: str) -> None:
+    """And what is written inside of strings is none."""
+    each = 1 if item[0] not in "[{" else 2
+    assert loads(f"[{', '.join([item] * (VALUES_MAX // each - 1))}]")
+    with pytest.raises(NotJson, match="10,000 values"):
+        loads(f"[{', '.join([item] * (VALUES_MAX // each + 1))}]")
+
+
+def test_a_long_text_is_one_value() -> None:
+    assert loads(json.dumps(text := '[{,"\\' * 50_000)) == text
 
 
 def test_the_ends_of_64_bits_are_read_and_what_lies_past_them_is_not() -> None:

@@ -264,7 +264,7 @@ def registering() -> dict[str, Any]:
 SCHEMA = strawberry.Schema(Query, Mutation, Subscription)._schema
 
 
-def _address(websocket: HTTPConnection) -> str | None:
+def _network(websocket: HTTPConnection) -> str:
     """Another one for each socket, unless it says where it comes from."""
     return websocket.headers.get("x-from", str(websocket.client))
 
@@ -322,7 +322,7 @@ def a_live(
         operations=operations,
         cursor_of=lambda event: str(event.number) if isinstance(event, Number) else None,
         admit=admit,
-        address=_address,
+        network=_network,
         open_context=open_context,
         hears=lambda: journal.hears,
         limits=replace(LiveLimits(), **limits),

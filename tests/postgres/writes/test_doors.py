@@ -13,7 +13,7 @@ from adapters.postgres.pool import Pool, open_pool
 from adapters.postgres.store import PostgresStore
 from domain.errors import Unavailable
 from domain.identity import Actor, Role, SessionId, UserId, new_id
-from domain.ports import KnownUser, LiveSession
+from domain.storage.doors import KnownUser, LiveSession
 from domain.sync import SyncStatus
 from tests.builders import NOW, a_link, a_run
 from tests.postgres.writes.world import a_session, connected

@@ -12,8 +12,8 @@ from alembic.config import Config
 from sqlalchemy import NullPool
 from sqlalchemy.ext.asyncio import create_async_engine
 
-from adapters.postgres import bookkeeping, document_tables, tables
 from adapters.postgres.policy import POLICY
+from adapters.postgres.tables import metadata
 from adapters.security.casbin_policy import CasbinPolicy, default_policy
 from domain.identity import Permission, Role
 from gateway.migrate import SCRIPTS, MigrationError, migrate, pending
@@ -158,10 +158,8 @@ async def test_migrations_make_what_the_tables_say_to_the_last_check_and_default
             poolclass=NullPool,
         )
         async with engine.begin() as connection:
-            await connection.run_sync(tables.users.metadata.create_all)
+            await connection.run_sync(metadata.create_all)
         await engine.dispose()
-        assert bookkeeping.events.metadata is tables.users.metadata
-        assert document_tables.documents.metadata is tables.users.metadata
         wanted, found = await _catalogue(made), await _catalogue(database)
     for rows, of in zip(wanted, found, strict=True):
         assert len(rows) > 30

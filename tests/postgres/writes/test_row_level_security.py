@@ -3,8 +3,8 @@
 import asyncpg
 import pytest
 
-from adapters.postgres import bookkeeping, document_tables, tables
 from adapters.postgres.store import PostgresStore
+from adapters.postgres.tables import metadata
 from domain.audit import AuditOutcome
 from domain.identity import Actor
 from tests.postgres.writes.world import a_person, an_attempt, connected, owning, within
@@ -116,9 +116,7 @@ async def test_every_table_holds_a_users_rows_or_is_on_the_list_of_those_that_do
     rows = await superuser.fetch(ALL_TABLES)
     of_user = {row["relname"] for row in rows if row["of_user"]}
     assert {row["relname"] for row in rows} - of_user == OF_NOBODY
-    known = set(tables.users.metadata.tables) | {bookkeeping.events.name}
-    assert document_tables.documents.name in known
-    assert of_user == known - OF_NOBODY
+    assert of_user == set(metadata.tables) - OF_NOBODY
 
 
 async def test_row_level_security_is_enabled_and_forced_with_one_policy_for_the_runtime_role(
@@ -242,7 +240,7 @@ async def test_the_owner_does_not_see_the_rows_either(
 ) -> None:
     await owning(store, alice)
     async with connected(database.owner_url) as owner:
-        for table in tables.users.metadata.tables:
+        for table in metadata.tables:
             if table not in OF_NOBODY:
                 assert await owner.fetchval(f"SELECT count(*) FROM {table}") == 0, table
 
@@ -313,7 +311,7 @@ async def test_without_an_identity_no_row_is_there_and_none_can_be_written(
     alice = await a_person(store)
     await owning(store, alice)
     async with connected(database.app_url) as db:
-        for table in tables.users.metadata.tables:
+        for table in metadata.tables:
             if table not in OF_NOBODY:
                 assert await db.fetchval(f"SELECT count(*) FROM {table}") == 0, table
         with pytest.raises(asyncpg.InsufficientPrivilegeError):

@@ -3,6 +3,7 @@
 import asyncio
 import json
 from dataclasses import replace
+from typing import Any
 
 import asyncpg
 import pytest
@@ -310,3 +311,25 @@ async def test_a_pool_that_is_used_up_is_unavailable(
             async with one.begin(alice, None):
                 pass
     await engine.dispose()
+
+
+async def test_whoever_is_cancelled_while_a_unit_of_work_closes_has_closed_it(
+    store: PostgresStore, engine: AsyncEngine, alice: Actor
+) -> None:
+    opened = asyncio.Event()
+
+    async def working() -> None:
+        async with store.begin(alice, None) as work:
+            await work.users.get(lock=True)
+            opened.set()
+            await asyncio.Event().wait()
+
+    task = asyncio.create_task(working())
+    await opened.wait()
+    for _ in range(2):
+        task.cancel()
+        await asyncio.sleep(0)
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    pool: Any = engine.pool
+    assert pool.checkedout() == 0

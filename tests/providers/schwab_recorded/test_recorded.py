@@ -1,10 +1,12 @@
 """What was recorded from Schwab, read: the account comes to its total to the cent."""
 
+from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
 from uuid import uuid4
 
-from adapters.providers.kit import Record, as_record, decode
+from adapters.providers.kit import NEW_YORK, Record, as_record, decode
+from adapters.providers.schwab.instruments import day_of
 from domain.links import LinkId
 from domain.merging import Merge, merge_account, merge_holdings, merge_securities
 from domain.money import total
@@ -123,6 +125,27 @@ async def test_every_recorded_trade_is_the_sum_of_its_parts() -> None:
         assert row.security.option is not None
         assert str(row.date) == str(record["tradeDate"])[:10]
     assert {row.subtype for row in rows.values()} <= {S.BUY, S.SELL, S.SHORT_SELL, S.BUY_TO_COVER}
+
+
+def test_every_recorded_end_of_an_option_is_midnight_in_new_york() -> None:
+    """Which shows where Schwab's days are: the option's own symbol has the day."""
+    options = [
+        item["instrument"]
+        for record in records("schwab_rb/transactions_response_body.json")
+        for item in as_items(record)
+        if item["instrument"]["assetType"] == "OPTION" and "/" not in item["instrument"]["symbol"]
+    ]
+    assert len(options) == 10
+    for option in options:
+        ends = datetime.fromisoformat(option["expirationDate"]).astimezone(NEW_YORK)
+        assert f"{ends:%y%m%d %H%M%S}" == f"{option['symbol'][6:12]} 000000"
+        assert day_of(option, "expirationDate") == ends.date()
+
+
+def as_items(record: Record) -> list[dict[str, dict[str, str]]]:
+    items = record["transferItems"]
+    assert isinstance(items, list)
+    return items
 
 
 async def test_recorded_rows_that_contradict_themselves_are_kept_unread() -> None:

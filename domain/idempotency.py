@@ -1,11 +1,12 @@
-"""Requests that may be repeated: their client gave them a key, and the key is claimed.
+"""Requests that may be repeated: their client gave them an idempotency key, which is held by who
+runs the request.
 
-    claimed ──> done, in the transaction that commits what the request does ──> answered
+    held ──> done, in the transaction that commits what the request does ──> answered
        │                             │
        └ given up, or its holder     └ its holder died: what it did stands, its answer is lost
          died: the repeat runs
 
-Whoever claims it has LEASE to come to its end. Who took over after that holds it alone: the one
+Whoever holds it has LEASE to come to its end. Who took over after that holds it alone: the one
 before can commit nothing more.
 """
 
@@ -18,8 +19,8 @@ LEASE = timedelta(seconds=45)  # longer than a request may take, and may then ta
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Claim:
-    """`id` is of the user's key, `holder` of whoever runs the request."""
+class IdempotencyKey:
+    """As it is held: `id` is of the user's key, `holder` of whoever runs the request."""
 
     user_id: UUID
     id: UUID
@@ -27,7 +28,7 @@ class Claim:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Known:
+class IdempotencyRecord:
     """What became of a request by now; `fingerprint` tells it from another one. `sealed` is its
     answer, where that is kept."""
 

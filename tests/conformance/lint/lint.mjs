@@ -1,5 +1,6 @@
-// graphql-eslint's recommended rules, on our schema and on the operations of the mobile example; a
-// JSON list of findings on stdout. Each exception says which part of the contract it follows.
+// graphql-eslint's recommended rules, on our schema and on the operations of the mobile example; on
+// stdout JSON of what was found there, and in two texts that the rules forbid. Each exception says
+// which part of the contract it follows.
 import { readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import graphqlPlugin from "@graphql-eslint/eslint-plugin";
@@ -46,7 +47,13 @@ const config = [
 
 const eslint = new ESLint({ cwd: ROOT, overrideConfigFile: true, overrideConfig: config });
 const files = await eslint.lintFiles([SCHEMA, OPERATIONS]);
-const findings = files.flatMap(({ filePath, messages }) =>
-  messages.map((m) => `${filePath.slice(ROOT.length)}:${m.line} ${m.ruleId}: ${m.message}`),
-);
-console.log(JSON.stringify({ files: files.length, findings }));
+const findings = (linted) =>
+  linted.flatMap(({ filePath, messages }) =>
+    messages.map((m) => `${filePath.slice(ROOT.length)}:${m.line} ${m.ruleId}: ${m.message}`),
+  );
+const spoiled = [
+  await eslint.lintText("type lower { id: ID! }", { filePath: SCHEMA }),
+  await eslint.lintText("{ viewer { id id } }", { filePath: OPERATIONS.replace("*", "spoiled") }),
+];
+const said = { files: files.length, findings: findings(files), spoiled: spoiled.map(findings) };
+console.log(JSON.stringify(said));

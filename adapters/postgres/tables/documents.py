@@ -12,7 +12,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import JSONB
 
-from adapters.postgres.columns import instant, metadata, words
+from adapters.postgres.tables.columns import instant, metadata, words
 
 # Each text once; an id, once given, is that of its text for ever.
 documents = Table(

@@ -6,8 +6,8 @@ from uuid import UUID
 from sqlalchemy import text
 
 from adapters.postgres.writing import Writing
-from domain.claims import KEPT, LEASE, Claim, Known
 from domain.errors import Conflict
+from domain.idempotency import KEPT, LEASE, IdempotencyKey, IdempotencyRecord
 
 # Anew, or after one that is over, or whose holder died before it had done anything.
 TAKE = text("""
@@ -31,20 +31,20 @@ FORGET = text(f"DELETE FROM idempotency_keys {OWN} AND done_at IS NULL")
 END = text(f"UPDATE idempotency_keys SET claimed_until = :at {OWN} AND answered_at IS NULL")
 
 
-class Claims:
+class IdempotencyKeys:
     def __init__(self, db: Writing) -> None:
         self._db = db
 
-    async def take(self, claim: Claim, fingerprint: bytes, at: datetime) -> bool:
+    async def take(self, key: IdempotencyKey, fingerprint: bytes, at: datetime) -> bool:
         times = {"at": at, "until": at + LEASE, "over": at - KEPT}
-        given = {"id": claim.id, "holder": claim.holder, "fingerprint": fingerprint}
+        given = {"id": key.id, "holder": key.holder, "fingerprint": fingerprint}
         return bool(await self._db.rows(TAKE, **given, **times))
 
-    async def known(self, id: UUID) -> Known | None:
+    async def known(self, id: UUID) -> IdempotencyRecord | None:
         row = await self._db.row(KNOWN, id=id)
         if row is None:
             return None
-        return Known(
+        return IdempotencyRecord(
             fingerprint=row["fingerprint"],
             until=row["claimed_until"],
             is_done=row["done_at"] is not None,
@@ -53,18 +53,18 @@ class Claims:
         )
 
     async def answer(
-        self, claim: Claim, sealed: bytes | None, at: datetime, *, if_done: bool
+        self, key: IdempotencyKey, sealed: bytes | None, at: datetime, *, if_done: bool
     ) -> bool:
-        given = {"id": claim.id, "holder": claim.holder, "if_done": if_done}
+        given = {"id": key.id, "holder": key.holder, "if_done": if_done}
         return bool(await self._db.run(ANSWER, sealed=sealed, at=at, **given))
 
-    async def give_up(self, claim: Claim, at: datetime) -> None:
-        given = {"id": claim.id, "holder": claim.holder}
+    async def give_up(self, key: IdempotencyKey, at: datetime) -> None:
+        given = {"id": key.id, "holder": key.holder}
         if not await self._db.run(FORGET, **given):
             await self._db.run(END, at=at, **given)
 
 
-async def mark(db: Writing, claim: Claim) -> None:
+async def mark(db: Writing, key: IdempotencyKey) -> None:
     """That something of it commits now. Raises Conflict."""
-    if not await db.run(MARK, id=claim.id, holder=claim.holder):
+    if not await db.run(MARK, id=key.id, holder=key.holder):
         raise Conflict("this request took too long, and a repeat of it has taken over")

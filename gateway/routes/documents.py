@@ -19,8 +19,9 @@ from gateway.documents.published import Published
 from gateway.documents.reading import Document
 from gateway.documents.store import Documents
 from gateway.documents.usage import operation_of
-from gateway.http.responses import fault_error
 from gateway.operations.faults import Fault, overloaded
+from gateway.operations.guard import Refused
+from gateway.operations.replies import fault_error
 from gateway.routes.assets import HEADERS
 
 LISTED_MAX = 5_000
@@ -47,11 +48,10 @@ class Listing:
     async def _text(self, request: Request) -> Response:
         if (refusal := await self._refusal(request)) is not None:
             return refusal
-        document = self.documents.published.find(request.path_params["sha256"])
-        loc = document.node.loc if isinstance(document, Document) else None
-        if loc is None:
+        found = self.documents.published.documents.get(request.path_params["sha256"])
+        if found is None:
             raise HTTPException(404)
-        return self._answer(request, {"text": loc.source.body})
+        return self._answer(request, {"text": found.text})
 
     async def _refusal(self, request: Request) -> Response | None:
         try:
@@ -81,7 +81,7 @@ class Listing:
         headers = {**HEADERS, "cache-control": "no-store", **more}
         response = JSONResponse(body, status, headers=headers)
         if (secret := self.authenticator.cookie_again(request)) is not None:
-            response.headers.append(*self.authenticator.set_cookie(secret))
+            response.headers.append(*self.authenticator.cookies.set_session(secret))
         return response
 
 
@@ -90,16 +90,15 @@ def listed(published: Published) -> dict[str, Any]:
     found = []
     for client, ids in published.clients.items():
         for hash_, id_ in ids.items():
-            document = published.find(hash_)
-            runs = isinstance(document, Document)
+            outcome = published.documents[hash_].outcome  # None of what was not read yet
             found.append(
                 {
                     "client": client.name,
                     "version": client.version,
                     "id": id_,
                     "sha256": hash_,
-                    "name": operation_of(document) if isinstance(document, Document) else None,
-                    "runs": runs,
+                    "name": operation_of(outcome) if isinstance(outcome, Document) else None,
+                    "runs": not isinstance(outcome, Refused),
                 }
             )
     found.sort(key=lambda d: (d["client"], d["version"], d["name"] or "", d["id"]))
