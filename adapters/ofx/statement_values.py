@@ -11,7 +11,7 @@ from domain.accounts import masked
 
 # The tag and its text as the reader takes them: with attributes, CDATA, and "<" that opens no tag.
 _NUMBERS = re.compile(
-    r"(<(?:LOAN)?ACCTID(?:\s[^<>]*)?>)((?:[^<]+|<!\[CDATA\[.*?\]\]>|<(?![/A-Za-z]))+)",
+    r"(<(?:LOAN)?ACCTID(?:[\s/][^<>]*)?>)((?:[^<]+|<!\[CDATA\[.*?(?:\]\]>|\Z)|<(?![/A-Za-z]))+)",
     re.IGNORECASE | re.DOTALL,
 )
 

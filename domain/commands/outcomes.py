@@ -56,7 +56,8 @@ async def fail_run_by(
     """The run fails by what was said of it, and the link is left as that says.
 
     The next one goes on where it stopped, unless it `is_stuck`, having stored nothing, and the link
-    has failed so often that its place may be to blame.
+    has failed so often that its place may be to blame; of a run that reads a part nobody knows how
+    often, since others succeed in between.
     """
     error = refusal if isinstance(refusal, SyncError) else SyncError.of(refusal)
     if isinstance(refusal, CredentialsRejected):
@@ -65,7 +66,7 @@ async def fail_run_by(
         link = link.postponed(at=at, error=error)
     else:
         link = _link_after_failure(link, run, at, error)
-        if is_stuck and link.status is LinkStatus.FAILED:
+        if is_stuck and (link.status is LinkStatus.FAILED or not is_whole(run)):
             run = replace(run, cursor=None)
     return await fail_run(work, run, link, at, error)
 

@@ -148,13 +148,15 @@ async def _claim(app: App, cmd: RunSync) -> _Claim | SyncRun:
 async def _begun(work: Work, run: SyncRun, link: Link) -> tuple[SyncRun, Link]:
     """From where the last one stopped that was asked for the same, and failed.
 
-    What came to the part that it does not read again is news to the link: another run reads that.
+    What came to the part that it does not read again is news to the link: another run reads that,
+    unless others have got so far meanwhile that it would not.
     """
     last = await work.runs.last_alike(run)
     has_stopped = last is not None and last.status is SyncStatus.FAILED and last.cursor is not None
     if last is not None and has_stopped and _asked(run, link) == _asked(last, link):
         began = last.started_at or last.queued_at
-        return run.resuming(last), replace(link, news_at=min(link.news_at or began, began))
+        if link.last_synced_at is None or link.last_synced_at - OVERLAP <= began:
+            return run.resuming(last), replace(link, news_at=min(link.news_at or began, began))
     if outcomes.is_whole(run):  # it reads all that there is by now
         link = replace(link, news_at=None)
     return run, link

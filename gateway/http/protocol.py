@@ -16,7 +16,7 @@ from gateway.operations.replies import encode, fault_error
 
 HEAD_MAX = 64 << 10  # bytes of what comes after its first piece; the parser holds all of it
 HEAD_S_MAX = 20.0  # from its first byte, or from the connection's beginning
-HOST = re.compile(rb"(\[[\w.:~!$&'()*+,;=-]+\]|[\w.~!$&'()*+,;=%-]*)(:\d*)?", re.ASCII)
+HOST = re.compile(rb"(\[[\w.:~!$&'()*+,;=%-]+\]|[\w.~!$&'()*+,;=%-]*)(:\d*)?[ \t]*", re.ASCII)
 
 log = structlog.get_logger("dashtam.http")
 # uvicorn warns of each line that is no HTTP, with which a scanner would fill the log.

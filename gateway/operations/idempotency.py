@@ -41,7 +41,7 @@ class HeldKeys:
 
     def __init__(self, app: App) -> None:
         self._app = app
-        self._running: dict[UUID, asyncio.Event] = {}
+        self._running: dict[tuple[UUID, UUID], asyncio.Event] = {}  # by whose, and the key's id
         self._waiting: Counter[UUID] = Counter()
 
     async def first(
@@ -59,7 +59,7 @@ class HeldKeys:
         loop, pause_s, waited = asyncio.get_running_loop(), PAUSE_S_MIN, False
         give_up_at = loop.time() + WAIT_S_MAX
         while True:
-            known, running = None, self._running.get(key.id)
+            known, running = None, self._running.get((key.user_id, key.id))
             if running is None:
                 known = await self._looked_up(viewer, key) if waited else None
                 if known is None or self._is_free(known, fingerprint):
@@ -99,8 +99,12 @@ class HeldKeys:
         return known.is_answered
 
     async def _taken(self, viewer: Actor, key: IdempotencyKey, fingerprint: bytes) -> bool:
-        """Where it is, others here wait for it from now on."""
-        self._running[key.id] = asyncio.Event()
+        """Where it is, others here wait for it from now on. Not while another here takes it, or
+        has it: of those who waited for one that came to nothing, several come at once.
+        """
+        if (key.user_id, key.id) in self._running:
+            return False
+        self._running[key.user_id, key.id] = asyncio.Event()
         try:
             async with self._app.store.begin(viewer, None) as work:
                 taken = await work.idempotency_keys.take(key, fingerprint, self._app.now())
@@ -179,7 +183,7 @@ class HeldKeys:
 
     def _ended(self, key: IdempotencyKey) -> None:
         """Which others here wait for."""
-        self._running.pop(key.id).set()
+        self._running.pop((key.user_id, key.id)).set()
 
 
 def _place(key: IdempotencyKey) -> Any:

@@ -80,10 +80,15 @@ class Queues:
 async def _run(queue: QueueManager, a_look: int, at_once: int | None) -> None:
     # pgqueuer probes its listener before it listens, and where the probe is faster takes itself
     # for deaf: that must not end us, since the queue is looked at each second too.
-    await queue.run(
-        dequeue_timeout=LOOK_EVERY,
-        batch_size=a_look,
-        max_concurrent_tasks=at_once,
-        shutdown_on_listener_failure=False,
-        heartbeat_timeout=HEARTBEAT,
-    )
+    try:
+        await queue.run(
+            dequeue_timeout=LOOK_EVERY,
+            batch_size=a_look,
+            max_concurrent_tasks=at_once,
+            shutdown_on_listener_failure=False,
+            heartbeat_timeout=HEARTBEAT,
+        )
+    except asyncpg.InterfaceError:
+        # Its listener's connection was cut at some time, which it finds out as it gives it back.
+        if not queue.shutdown.is_set():
+            raise

@@ -103,3 +103,37 @@ async def test_an_account_that_failed_before_the_stop_leaves_the_whole_partial(
     assert run.error is not None
     now = await engine.link(link.id)
     assert (now["cursor"], now["last_synced_at"]) == (None, None)
+
+
+async def test_a_part_is_read_anew_where_nothing_comes_from_its_place(
+    engine: Engine, scripted: Scripted
+) -> None:
+    healthy = [accounts(checking()), transactions(spent("t1"), position="p1")]
+    scripted.script = [*healthy]
+    link, _ = await engine.linked(provider="scripted", login="ann")
+    account = await engine.one("accounts")
+    for _ in range(3):
+        scripted.script = [accounts(checking()), DOWN]
+        [part] = await engine.request(account_id=account["id"], force=True)
+        await engine.run(part.id)
+        engine.clock.turn(hours=1)
+        scripted.script = [*healthy]
+        await engine.sync(link, force=False)  # so that the link never fails for good
+    parts = [request.cursor for request in scripted.asked if request.account_keys]
+    assert parts == [None, "1", None]
+
+
+async def test_a_place_that_others_have_left_behind_is_none(
+    engine: Engine, scripted: Scripted
+) -> None:
+    healthy = [accounts(checking()), transactions(spent("t1"), position="p1")]
+    scripted.script = [*healthy]
+    link, _ = await engine.linked(provider="scripted", login="ann")
+    account = await engine.one("accounts")
+    scripted.script = [accounts(checking()), SPENT]
+    await engine.sync(account_id=account["id"])
+    engine.clock.turn(days=60)
+    scripted.script = [*healthy]
+    await engine.sync(link, force=False)
+    await engine.sync(account_id=account["id"])  # what came in these days is asked for again too
+    assert scripted.asked[-1].cursor is None

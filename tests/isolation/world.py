@@ -5,7 +5,6 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 from uuid import UUID
-from zlib import crc32
 
 from domain.commands.people import CreateUser, GrantRole, actor_to_be, create_user, grant_role
 from domain.identity import NOBODY, Actor, Role, UserId
@@ -83,7 +82,7 @@ class World:
             await self._sign_in(me)
             answer = await self._ask(field, me, said, signed_out=signed_out)
         await self._judge(field, asked, said, answer, signed_out=signed_out)
-        await self._follow(field, me, said, answer)
+        await self._follow(field, asked, said, answer)
         if dice.chance(0.25):
             await self._work(most=4)
         if dice.chance(0.2):
@@ -219,7 +218,8 @@ class World:
         for name, cursor in answers.cursors(answer.said.get("data")):
             me.given_cursor(name, cursor)
 
-    async def _follow(self, field: RootField, me: Person, said: Drawn, answer: Answer) -> None:
+    async def _follow(self, field: RootField, asked: Asked, said: Drawn, answer: Answer) -> None:
+        me = asked.me
         found = (answer.said.get("data") or {}).get(field.name)
         if not isinstance(found, dict) or found.get("errors"):
             return
@@ -232,9 +232,9 @@ class World:
                 me.password = said.variables[f"{field.name}_input"]["newPassword"]
             case "connectProvider" if found.get("state"):
                 me.states.append(found["state"])
-                await self._go_on("Mutation.completeAuthorization", me, answer)
+                await self._go_on("Mutation.completeAuthorization", asked)
             case "completeAuthorization":
-                await self._go_on("Mutation.refreshLinkCredentials", me, answer)
+                await self._go_on("Mutation.refreshLinkCredentials", asked)
             case "enableTotp":
                 me.new_seed = found["secret"]
             case "confirmTotp":
@@ -250,9 +250,9 @@ class World:
             case "deleteViewer":
                 await self._replace(me)
 
-    async def _go_on(self, at: str, me: Person, answer: Answer) -> None:
+    async def _go_on(self, at: str, asked: Asked) -> None:
         """At once, since what consent is asked for by is soon over."""
-        await self.step(at, self.people.index(me), crc32(answer.text.encode()))
+        await self.step(at, self.people.index(asked.me), asked.dice.randrange(2**64))
 
     async def _roles(self) -> None:
         """As they are by now; there is always an administrator among the three."""

@@ -279,6 +279,7 @@ def test_a_file_over_the_cap_is_too_large() -> None:
         "<ACCTID>987654321",
         "<ACCTID >987654321",
         "<ACCTID x='1'>987654321",
+        "<ACCTID/x>987654321",
         "<ACCTID><![CDATA[987654321]]>",
         "<ACCTID>98< 7654321",
     ],
@@ -306,3 +307,11 @@ def test_an_id_longer_than_ofx_has_them_is_not_read_and_a_long_text_makes_no_lon
     [named] = statement.transactions
     assert len(named.description) == 5_000
     assert len(named.key.encode()) < INDEXED_BYTES_MAX
+
+
+def test_what_only_looks_like_a_number_that_never_ends_is_gone_through_once() -> None:
+    day = "&lt;ACCTID&gt;" + "&lt;![CDATA[" * 60_000  # each looking for its end took minutes
+    file = a_bank_file("").replace(b"<DTSTART>20260101", f"<DTSTART>{day}".encode())
+    [row] = statement_of(file).unreadable
+    assert row.raw.startswith("<ACCTID>")
+    assert len(row.raw) < 100

@@ -19,5 +19,6 @@ def a_file(path: Path, *, kind: str = "GeoLite2-City") -> Path:
     writer.insert_network(IPSet(["9.9.9.0/24"]), odd)
     writer.insert_network(IPSet(["9.9.8.0/24"]), {"city": "?", "country": ["?"]})
     writer.insert_network(IPSet(["9.9.7.0/24"]), {"continent": {"code": "EU"}})
-    writer.to_db_file(str(path))
-    return path
+    made = path.with_suffix(".new")  # a program that begins meanwhile reads the one before
+    writer.to_db_file(str(made))
+    return made.replace(path)

@@ -254,6 +254,7 @@ def test_every_status_is_one_of_ours(said: str | None, expected: TransactionStat
         "2025-01-15T01:30:00.000Z",  # in the evening there
         "2025-01-14T05:00:00+0000",  # midnight there
         "2025-01-14T00:00:00.000Z",  # no time at all
+        "2025-01-14T23:30:00",  # without a zone
         "2025-01-14",
     ],
 )

@@ -49,7 +49,7 @@ _CLOSE = Decimal("0.005")  # how far rounded prices may put a multiplier from th
 # The OCC's symbol: root, expiry, side, strike in thousandths. Schwab pads the root to six.
 _OCC = re.compile(r"([A-Z0-9.$/]{1,6}) *(\d{6})([CP])(\d{8})")
 _OF_FUTURE = re.compile(r"(/[A-Z0-9]{1,12})_([CP])(\d{1,9}(?:\.\d{1,6})?)(?::[A-Z]+)?")
-_DATE_CHARS, _NO_TIME = 10, re.compile(r".{10}T00:00:00(\.0+)?(Z|[+-].*)?$")
+_DATE_CHARS, _NO_TIME = 10, re.compile(r".{10}(T00:00:00(\.0+)?(Z|[+-].*)|[^Z+-]*)$")
 _MONTHS = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"]
 _SPELT = re.compile(r"\b([A-Z][a-z]{2}) (\d{1,2}) (\d{4})\b")
 
@@ -59,8 +59,8 @@ def day_of(record: Record, name: str) -> date | None:
 
     An option's end is midnight there, which is 04:00 or 05:00 in UTC; and what was traded in the
     evening is of that day, though it was the next one in London. What comes without a time of its
-    own, as a date or as midnight, is as it was written. A future's evening is not counted to the
-    session of the day after, as its exchange does.
+    own, as a date or as midnight, or without a zone, is as it was written. A future's evening is
+    not counted to the session of the day after, as its exchange does.
     """
     said = text_or_none(record, name)
     if said is None or len(said) <= _DATE_CHARS or _NO_TIME.match(said):

@@ -192,7 +192,11 @@ async def test_what_is_no_http_says_nothing_in_the_log(
 
 
 @pytest.mark.parametrize(
-    "host", ["x", "x:8000", "127.0.0.1:80", "[::1]:8000", "[fe80::1]", "a_b-c.example", "", "x:"]
+    "host",
+    [
+        *("x", "x:8000", "127.0.0.1:80", "[::1]:8000", "[fe80::1]", "[fe80::1%25en0]"),
+        *("a_b-c.example", "", "x:", "x \t"),
+    ],
 )
 @pytest.mark.parametrize("version", ["1.0", "1.1"])
 async def test_whatever_names_a_host_is_taken(server: str, host: str, version: str) -> None:
