@@ -9,6 +9,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Self
 
@@ -88,7 +89,11 @@ class Up:
 @pytest.fixture
 def data_dir() -> Iterator[Path]:
     with tempfile.TemporaryDirectory(prefix="dashtam-") as folder:
-        yield Path(folder) / "data"
+        data = Path(folder) / "data"
+        yield data
+        with suppress(FileNotFoundError):  # a killed tree's database writes for a moment more
+            postmaster = (data / "postgres/pgdata/postmaster.pid").read_text().split()[0]
+            assert all_gone([int(postmaster)], within_s=10)
 
 
 def all_gone(pids: list[int], within_s: float) -> bool:
