@@ -17,6 +17,7 @@ from gateway import telemetry
 from gateway.documents.published import Published
 from gateway.documents.reading import Document
 from gateway.operations.clients import Client
+from gateway.telemetry.naming import id_of, name_of
 
 if TYPE_CHECKING:
     from gateway.documents.store import Documents
@@ -140,12 +141,10 @@ class Unpublished:
             self._named.clear()
         self._named.add(document.sha256)
         is_known = any(client.name == each.name for each in self._documents.published.clients)
-        loc = document.node.loc
-        has_string = loc is None or '"' in loc.source.body
         log.warning(
             "documents.unpublished",
             operation=operation_of(document),
-            document=None if has_string else f"sha256:{document.sha256}",
+            document=id_of(document.node),
             client=client.name if is_known else UNKNOWN,
             version=client.version if is_known else None,
         )
@@ -162,5 +161,5 @@ def operation_of(document: Document) -> str | None:
     """The name of its first operation."""
     for node in document.node.definitions:
         if isinstance(node, OperationDefinitionNode):
-            return node.name.value[:100] if node.name else None
+            return name_of(node)
     return None
